@@ -29,14 +29,14 @@ macro_rules! messages {
 
         impl<$life> $layer<$life> {
             /// Number, name and specification of each message.
-            pub const TABLE: &'static [(u8, &'static str, &'static str)] =
+            $vis const TABLE: &'static [(u8, &'static str, &'static str)] =
                 &[$(($number, stringify!($name), $spec)),*];
 
             /// Reads a payload as the message that its first byte names.
             ///
             /// # Errors
             /// Bytes that do not parse, or a number that is not in the table.
-            pub fn parse(payload: &$life [u8]) -> ::core::result::Result<Self, $crate::DecodeError> {
+            $vis fn parse(payload: &$life [u8]) -> ::core::result::Result<Self, $crate::DecodeError> {
                 match payload.first() {
                     $(Some($number) => <$name$(<$lt>)? as $crate::Message<'_>>::parse(payload).map(Self::$name),)*
                     Some(other) => Err($crate::DecodeError::new(
