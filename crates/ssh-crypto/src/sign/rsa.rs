@@ -1,0 +1,250 @@
+//! RSA signatures, RSASSA-PKCS1-v1_5 with SHA-256 or SHA-512 (RFC 8332, RFC 8017 §8.2).
+//!
+//! The `rsa` crate is flagged for RUSTSEC-2023-0071 ("Marvin"), a timing leak
+//! that lets a remote party decrypt. We never decrypt, and each private
+//! operation is blinded with fresh randomness or refused.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use rand_core::TryCryptoRng;
+use rsa::pkcs1v15::Pkcs1v15Sign;
+use rsa::traits::{PrivateKeyParts, PublicKeyParts, SignatureScheme};
+use rsa::{BoxedUint, RsaPrivateKey, RsaPublicKey};
+use sha2::{Sha256, Sha512};
+use zeroize::Zeroizing;
+
+use crate::hash::{HashAlgorithm, digest};
+use crate::rng::{Adapter, Rng};
+use crate::{Forged, InvalidKey, Secret, SignError};
+
+/// The smallest modulus, in bits: below it keys can be factored.
+pub const RSA_MIN_BITS: usize = 2048;
+
+/// The largest modulus, in bits: the cost of checking a signature grows with the
+/// square, and the peer chooses the key. OpenSSH's limit.
+pub const RSA_MAX_BITS: usize = 16384;
+
+/// Public exponents have at most this many bits: again the peer chooses, and pays nothing.
+const MAX_EXPONENT_BITS: usize = 33;
+
+/// An RSA private key. Cloning shares it.
+#[derive(Clone)]
+pub struct RsaKey(Arc<RsaPrivateKey>);
+
+impl RsaKey {
+    /// The key of its numbers, big-endian, with or without leading zeros.
+    ///
+    /// # Errors
+    /// As [`rsa_check_public`], and [`InvalidKey::Inconsistent`] unless n = p·q
+    /// and d inverts e.
+    pub fn from_parts(
+        n: &[u8],
+        e: &[u8],
+        d: &[u8],
+        p: &[u8],
+        q: &[u8],
+    ) -> Result<Self, InvalidKey> {
+        rsa_check_public(n, e)?;
+        let bits = u32::try_from(bit_len(n)).map_err(|_| InvalidKey::Inconsistent)?;
+        let half = bits.div_ceil(2);
+        let primes = alloc::vec![secret_number(p, half)?, secret_number(q, half)?];
+        let d = secret_number(d, bits)?;
+        RsaPrivateKey::from_components(number(n), number(e), d, primes)
+            .map(|key| Self(Arc::new(key)))
+            .map_err(|_| InvalidKey::Inconsistent)
+    }
+
+    /// A fresh key with a modulus of `bits` bits and the exponent 65537.
+    ///
+    /// Takes about a second for 3072 bits, and grows fast.
+    ///
+    /// # Errors
+    /// [`InvalidKey::Modulus`] if `bits` is not within 2048 to 16384,
+    /// [`InvalidKey::Generation`] if the library finds no key.
+    pub fn generate(bits: usize, rng: &mut dyn Rng) -> Result<Self, InvalidKey> {
+        if !(RSA_MIN_BITS..=RSA_MAX_BITS).contains(&bits) {
+            return Err(InvalidKey::Modulus { bits });
+        }
+        RsaPrivateKey::new(&mut Adapter(rng), bits)
+            .map(|key| Self(Arc::new(key)))
+            .map_err(|_| InvalidKey::Generation)
+    }
+
+    /// The modulus; big-endian, without leading zeros, like all below.
+    #[must_use]
+    pub fn n(&self) -> Vec<u8> {
+        self.0.n_bytes().into_vec()
+    }
+
+    /// The public exponent.
+    #[must_use]
+    pub fn e(&self) -> Vec<u8> {
+        self.0.e_bytes().into_vec()
+    }
+
+    /// The private exponent.
+    #[must_use]
+    pub fn d(&self) -> Secret<Vec<u8>> {
+        secret_bytes(self.0.d())
+    }
+
+    /// The first prime.
+    #[must_use]
+    pub fn p(&self) -> Secret<Vec<u8>> {
+        self.prime(0)
+    }
+
+    /// The second prime.
+    #[must_use]
+    pub fn q(&self) -> Secret<Vec<u8>> {
+        self.prime(1)
+    }
+
+    /// The inverse of q modulo p, which key files carry for faster signing.
+    #[must_use]
+    pub fn iqmp(&self) -> Secret<Vec<u8>> {
+        let inverse = self.0.crt_coefficient().map(Zeroizing::new);
+        inverse.map_or_else(|| Secret::new(Vec::new()), |number| secret_bytes(&number))
+    }
+
+    fn prime(&self, index: usize) -> Secret<Vec<u8>> {
+        let prime = self.0.primes().get(index);
+        prime.map_or_else(|| Secret::new(Vec::new()), |prime| secret_bytes(prime))
+    }
+
+    /// The signature of `msg`, as long as the modulus, blinded with the operating
+    /// system's randomness.
+    ///
+    /// # Errors
+    /// [`SignError`]; without the feature `std` always
+    /// [`NoRandomness`](SignError::NoRandomness), use
+    /// [`sign_with_rng`](Self::sign_with_rng) there.
+    #[cfg_attr(
+        not(feature = "std"),
+        expect(clippy::missing_const_for_fn, reason = "it is not one with `std`")
+    )]
+    pub fn sign(&self, hash: HashAlgorithm, msg: &[u8]) -> Result<Vec<u8>, SignError> {
+        #[cfg(feature = "std")]
+        return self.sign_blinded(hash, msg, &mut getrandom::SysRng);
+        #[cfg(not(feature = "std"))]
+        {
+            let _ = (hash, msg);
+            Err(SignError::NoRandomness)
+        }
+    }
+
+    /// The signature of `msg`, as long as the modulus, blinded with `rng`. The
+    /// blinding leaves no trace in the signature.
+    ///
+    /// # Errors
+    /// [`SignError`].
+    pub fn sign_with_rng(
+        &self,
+        hash: HashAlgorithm,
+        msg: &[u8],
+        rng: &mut dyn Rng,
+    ) -> Result<Vec<u8>, SignError> {
+        self.sign_blinded(hash, msg, &mut Adapter(rng))
+    }
+
+    fn sign_blinded<R: TryCryptoRng>(
+        &self,
+        hash: HashAlgorithm,
+        msg: &[u8],
+        rng: &mut R,
+    ) -> Result<Vec<u8>, SignError> {
+        let scheme = scheme(hash).ok_or(SignError::UnsupportedHash)?;
+        scheme.sign(Some(rng), &self.0, digest(hash, msg).as_bytes()).map_err(|error| match error {
+            rsa::Error::Rng => SignError::NoRandomness,
+            _ => SignError::Fault,
+        })
+    }
+}
+
+impl fmt::Debug for RsaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RsaKey({} bits)", self.0.n().bits())
+    }
+}
+
+/// Checks the numbers of a public key, big-endian, with or without leading zeros:
+/// an odd modulus of 2048 to 16384 bits and an odd exponent of 3 to 2^33 - 1.
+///
+/// # Errors
+/// [`InvalidKey::Modulus`] or [`InvalidKey::PublicExponent`].
+pub fn rsa_check_public(n: &[u8], e: &[u8]) -> Result<(), InvalidKey> {
+    let bits = bit_len(n);
+    if !(RSA_MIN_BITS..=RSA_MAX_BITS).contains(&bits) || !is_odd(n) {
+        return Err(InvalidKey::Modulus { bits });
+    }
+    if !(2..=MAX_EXPONENT_BITS).contains(&bit_len(e)) || !is_odd(e) {
+        return Err(InvalidKey::PublicExponent);
+    }
+    Ok(())
+}
+
+/// Checks a signature by the holder of the public key (n, e).
+///
+/// A signature shorter than the modulus is taken to lack leading zeros, as some
+/// implementations send it; one with more bytes is refused (RFC 8332 §3).
+///
+/// # Errors
+/// [`Forged`] if it is not the key's signature of `msg`, the key is outside the
+/// bounds of [`rsa_check_public`], or the hash is neither SHA-256 nor SHA-512.
+pub fn rsa_verify(
+    n: &[u8],
+    e: &[u8],
+    hash: HashAlgorithm,
+    msg: &[u8],
+    sig: &[u8],
+) -> Result<(), Forged> {
+    rsa_check_public(n, e).map_err(|_| Forged)?;
+    let scheme = scheme(hash).ok_or(Forged)?;
+    let key = RsaPublicKey::new_with_size_limits(number(n), number(e), RSA_MIN_BITS..=RSA_MAX_BITS)
+        .map_err(|_| Forged)?;
+    let missing = key.size().checked_sub(sig.len()).ok_or(Forged)?;
+    let mut padded = alloc::vec![0; missing];
+    padded.extend_from_slice(sig);
+    scheme.verify(&key, digest(hash, msg).as_bytes(), &padded).map_err(|_| Forged)
+}
+
+/// The padding of RFC 8017 §9.2 for a hash that SSH has with RSA.
+fn scheme(hash: HashAlgorithm) -> Option<Pkcs1v15Sign> {
+    match hash {
+        HashAlgorithm::Sha256 => Some(Pkcs1v15Sign::new::<Sha256>()),
+        HashAlgorithm::Sha512 => Some(Pkcs1v15Sign::new::<Sha512>()),
+        HashAlgorithm::Sha1 | HashAlgorithm::Sha384 => None,
+    }
+}
+
+fn trimmed(bytes: &[u8]) -> &[u8] {
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    bytes.get(zeros..).unwrap_or_default()
+}
+
+fn bit_len(bytes: &[u8]) -> usize {
+    let bytes = trimmed(bytes);
+    let unused = bytes.first().map_or(0, |byte| byte.leading_zeros());
+    bytes.len().saturating_mul(8).saturating_sub(usize::try_from(unused).unwrap_or(0))
+}
+
+fn is_odd(bytes: &[u8]) -> bool {
+    bytes.last().is_some_and(|byte| byte & 1 == 1)
+}
+
+/// A public number, in as few limbs as it needs.
+fn number(bytes: &[u8]) -> BoxedUint {
+    BoxedUint::from_be_slice_vartime(trimmed(bytes))
+}
+
+/// A secret number in `bits` bits, so that its own size does not show in the time taken.
+fn secret_number(bytes: &[u8], bits: u32) -> Result<BoxedUint, InvalidKey> {
+    BoxedUint::from_be_slice(trimmed(bytes), bits).map_err(|_| InvalidKey::Inconsistent)
+}
+
+fn secret_bytes(number: &BoxedUint) -> Secret<Vec<u8>> {
+    let bytes = Zeroizing::new(number.to_be_bytes());
+    Secret::new(trimmed(&bytes).to_vec())
+}
