@@ -88,3 +88,140 @@ pub fn aes_gcm_is_accelerated() -> bool {
 fn too_long(buf: &[u8]) -> bool {
     u64::try_from(buf.len()).is_ok_and(|len| len > MAX_MESSAGE)
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::{format, string::ToString};
+
+    use super::*;
+    use crate::testing::{Vectors, unhex};
+
+    /// McGrew and Viega, "The Galois/Counter Mode of Operation", appendix B
+    /// (test cases 2, 4, 13, 14 and 16): key, nonce, aad, plaintext, ciphertext, tag.
+    const CASES: [[&str; 6]; 5] = [
+        [
+            "00000000000000000000000000000000",
+            "000000000000000000000000",
+            "",
+            "00000000000000000000000000000000",
+            "0388dace60b6a392f328c2b971b2fe78",
+            "ab6e47d42cec13bdf53a67b21257bddf",
+        ],
+        [
+            "feffe9928665731c6d6a8f9467308308",
+            "cafebabefacedbaddecaf888",
+            "feedfacedeadbeeffeedfacedeadbeefabaddad2",
+            "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72\
+             1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39",
+            "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e\
+             21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091",
+            "5bc94fbc3221a5db94fae95ae7121a47",
+        ],
+        [
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "000000000000000000000000",
+            "",
+            "",
+            "",
+            "530f8afbc74536b9a963b4f1c4cb738b",
+        ],
+        [
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "000000000000000000000000",
+            "",
+            "00000000000000000000000000000000",
+            "cea7403d4d606b6e074ec5d3baf39d18",
+            "d0d1c8a799996bf0265b98b5d48ab919",
+        ],
+        [
+            "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308",
+            "cafebabefacedbaddecaf888",
+            "feedfacedeadbeeffeedfacedeadbeefabaddad2",
+            "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72\
+             1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39",
+            "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa\
+             8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662",
+            "76fc6ece0f4e1768cddf8853bb2d551b",
+        ],
+    ];
+
+    #[test]
+    fn known_answers_of_the_gcm_specification() {
+        for case in CASES {
+            let [key, nonce, aad, plaintext, ciphertext, tag] = case.map(unhex);
+            let nonce = nonce.try_into().unwrap();
+            let tag: [u8; 16] = tag.try_into().unwrap();
+            let gcm = AesGcm::new(&key).unwrap();
+            let mut buf = plaintext.clone();
+            assert_eq!(gcm.seal(&nonce, &aad, &mut buf), tag);
+            assert_eq!(buf, ciphertext);
+            assert_eq!(gcm.open(&nonce, &aad, &mut buf, &tag), Ok(()));
+            assert_eq!(buf, plaintext);
+        }
+    }
+
+    #[test]
+    fn packets_of_openssh_open() {
+        let vectors = Vectors::load(include_str!("../testdata/packets.json"));
+        for name in ["aes128_gcm", "aes256_gcm"] {
+            let packet = vectors.object(name);
+            let (wire, plaintext) = (packet.hex("wire"), packet.hex("plaintext"));
+            let (length, rest) = wire.split_at(4);
+            let (body, tag) = rest.split_at(rest.len() - 16);
+            let gcm = AesGcm::new(&packet.hex("key")).unwrap();
+            let mut body = body.to_vec();
+            let tag = tag.try_into().unwrap();
+            assert_eq!(gcm.open(&packet.array("iv"), length, &mut body, &tag), Ok(()));
+            assert_eq!(body, plaintext[4..]);
+        }
+    }
+
+    #[test]
+    fn any_flipped_bit_is_a_forgery() {
+        let gcm = AesGcm::new(&[7; 16]).unwrap();
+        let (nonce, aad) = ([1; 12], [2; 4]);
+        let mut sealed = vec![3; 40];
+        let tag = gcm.seal(&nonce, &aad, &mut sealed);
+        let open = |nonce: &[u8; 12], aad: &[u8], buf: &[u8], tag: &[u8; 16]| {
+            gcm.open(nonce, aad, &mut buf.to_vec(), tag)
+        };
+        assert_eq!(open(&nonce, &aad, &sealed, &tag), Ok(()));
+        for bit in 0..40 * 8 {
+            let flip = |bytes: &mut [u8]| {
+                let len = bytes.len();
+                bytes[bit / 8 % len] ^= 1 << (bit % 8);
+            };
+            let (mut nonce2, mut aad2, mut sealed2, mut tag2) = (nonce, aad, sealed.clone(), tag);
+            flip(&mut nonce2);
+            flip(&mut aad2);
+            flip(&mut sealed2);
+            flip(&mut tag2);
+            assert_eq!(open(&nonce2, &aad, &sealed, &tag), Err(Forged));
+            assert_eq!(open(&nonce, &aad2, &sealed, &tag), Err(Forged));
+            assert_eq!(open(&nonce, &aad, &sealed2, &tag), Err(Forged));
+            assert_eq!(open(&nonce, &aad, &sealed, &tag2), Err(Forged));
+        }
+        assert_eq!(open(&nonce, &aad, &sealed[1..], &tag), Err(Forged));
+    }
+
+    #[test]
+    fn keys_of_other_lengths_are_refused() {
+        for len in [0, 15, 17, 24, 31, 33, 64] {
+            let error = AesGcm::new(&vec![0; len]).unwrap_err();
+            assert_eq!(error.actual, len);
+            assert!(error.to_string().contains("[16, 32]"));
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let gcm = AesGcm::new(&[7; 32]).unwrap();
+        assert_eq!(format!("{gcm:?}"), "AesGcm { key_len: 32, .. }");
+    }
+
+    #[test]
+    fn the_cpu_is_asked_and_answers_the_same_each_time() {
+        assert_eq!(aes_gcm_is_accelerated(), aes_gcm_is_accelerated());
+    }
+}

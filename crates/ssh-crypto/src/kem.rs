@@ -69,3 +69,76 @@ pub fn encapsulate(
     let (ciphertext, secret) = key.encapsulate_with_rng(&mut Adapter(rng));
     Ok((ciphertext.into(), Secret::new(secret.into())))
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+    use crate::agree::X25519;
+    use crate::rng::SeededRng;
+    use crate::testing::Vectors;
+
+    #[test]
+    fn a_real_exchange_with_openssh() {
+        let kex = Vectors::load(include_str!("../testdata/kex-mlkem768x25519.json"));
+        let kem = MlKem768::from_seed(&kex.array("client_mlkem768_seed_d_z"));
+        let ours = X25519::from_secret(kex.array("client_private_x25519"));
+        let sent = [&kem.encapsulation_key()[..], &ours.public()].concat();
+        assert_eq!(sent, kex.hex("client_public"));
+
+        let received = kex.hex("server_public");
+        let (ciphertext, point) = received.split_at(CIPHERTEXT_LEN);
+        let shared = kem.decapsulate(ciphertext.try_into().unwrap());
+        assert_eq!(*shared.expose(), kex.array("shared_mlkem768"));
+        let shared = ours.agree(point.try_into().unwrap()).unwrap();
+        assert_eq!(*shared.expose(), kex.array("shared_x25519"));
+    }
+
+    #[test]
+    fn what_is_encapsulated_is_decapsulated() {
+        let mut rng = SeededRng::new(1);
+        for _ in 0..8 {
+            let kem = MlKem768::generate(&mut rng);
+            let (ciphertext, theirs) = encapsulate(&kem.encapsulation_key(), &mut rng).unwrap();
+            assert_eq!(kem.decapsulate(&ciphertext).expose(), theirs.expose());
+        }
+    }
+
+    #[test]
+    fn a_foreign_ciphertext_gives_another_secret_always_the_same() {
+        let mut rng = SeededRng::new(2);
+        let kem = MlKem768::generate(&mut rng);
+        let (mut ciphertext, theirs) = encapsulate(&kem.encapsulation_key(), &mut rng).unwrap();
+        ciphertext[500] ^= 1;
+        let rejected = kem.decapsulate(&ciphertext);
+        assert_ne!(rejected.expose(), theirs.expose());
+        assert_eq!(kem.decapsulate(&ciphertext).expose(), rejected.expose());
+    }
+
+    #[test]
+    fn keys_that_fail_the_modulus_check_are_refused() {
+        let mut rng = SeededRng::new(3);
+        let good = MlKem768::generate(&mut rng).encapsulation_key();
+        // The coefficients are 12 bits each, little-endian, in the first 1152 bytes.
+        for coefficient in [3329_u16, 4095] {
+            for offset in [0, 3 * 100, 1152 - 3] {
+                let mut bad = good;
+                bad[offset] = coefficient as u8;
+                bad[offset + 1] = (bad[offset + 1] & 0xf0) | (coefficient >> 8) as u8;
+                let refused = encapsulate(&bad, &mut rng).unwrap_err();
+                assert_eq!(refused, InvalidEncapsulationKey);
+            }
+        }
+        let mut largest = good;
+        largest[0] = 0x00;
+        largest[1] = (largest[1] & 0xf0) | 0x0d;
+        assert!(encapsulate(&largest, &mut rng).is_ok());
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let kem = MlKem768::from_seed(&[7; 64]);
+        assert_eq!(format!("{kem:?}"), "MlKem768(..)");
+    }
+}

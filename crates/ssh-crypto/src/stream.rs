@@ -94,3 +94,158 @@ impl fmt::Debug for ChaCha20Key {
         f.write_str("ChaCha20Key(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::{format, vec::Vec};
+
+    use super::*;
+    use crate::constant_time_eq;
+    use crate::mac::{Hmac, HmacAlgorithm};
+    use crate::poly1305::poly1305;
+    use crate::testing::{Vectors, unhex};
+
+    #[test]
+    fn known_answers_of_sp_800_38a() {
+        // Appendix F.5.1, F.5.3 and F.5.5.
+        let plaintext = unhex(
+            "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51\
+             30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710",
+        );
+        let cases = [
+            (
+                "2b7e151628aed2a6abf7158809cf4f3c",
+                "874d6191b620e3261bef6864990db6ce9806f66b7970fdff8617187bb9fffdff\
+                 5ae4df3edbd5d35e5b4f09020db03eab1e031dda2fbe03d1792170a0f3009cee",
+            ),
+            (
+                "8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b",
+                "1abc932417521ca24f2b0459fe7e6e0b090339ec0aa6faefd5ccc2c6f4ce8e94\
+                 1e36b26bd1ebc670d1bd1d665620abf74f78a7f6d29809585a97daec58c6b050",
+            ),
+            (
+                "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
+                "601ec313775789a5b7a7f504bbf3d228f443e3ca4d62b59aca84e990cacaf5c5\
+                 2b0930daa23de94ce87017ba2d84988ddfc9c58db67aada613c2dd08457941a6",
+            ),
+        ];
+        let iv = core::array::from_fn(|i| 0xf0 + i as u8);
+        for (key, ciphertext) in cases {
+            let mut buf = plaintext.clone();
+            AesCtr::new(&unhex(key), &iv).unwrap().apply(&mut buf);
+            assert_eq!(buf, unhex(ciphertext));
+        }
+    }
+
+    #[test]
+    fn packets_of_openssh_decrypt_and_verify() {
+        let vectors = Vectors::load(include_str!("../testdata/packets.json"));
+        for (name, algorithm) in [
+            ("aes192_ctr_hmac_sha2_256", HmacAlgorithm::Sha256),
+            ("aes256_ctr_hmac_sha2_512", HmacAlgorithm::Sha512),
+        ] {
+            let packet = vectors.object(name);
+            let (wire, plaintext) = (packet.hex("wire"), packet.hex("plaintext"));
+            let (body, tag) = wire.split_at(plaintext.len());
+            let mut body = body.to_vec();
+            AesCtr::new(&packet.hex("key"), &packet.array("iv")).unwrap().apply(&mut body);
+            assert_eq!(body, plaintext);
+            let mac = Hmac::new(algorithm, &packet.hex("mac_key"));
+            let seq = u32::try_from(packet.number("seq")).unwrap();
+            assert_eq!(mac.verify(&[&seq.to_be_bytes(), &body], tag), Ok(()));
+        }
+    }
+
+    #[test]
+    fn the_counter_continues_from_call_to_call_and_wraps_around() {
+        for key_len in [16, 24, 32] {
+            let key = vec![9; key_len];
+            let stream = |iv: [u8; 16], cuts: &[usize]| -> Vec<u8> {
+                let mut ctr = AesCtr::new(&key, &iv).unwrap();
+                let mut out = Vec::new();
+                for cut in cuts {
+                    let mut piece = vec![0; *cut];
+                    ctr.apply(&mut piece);
+                    out.extend(piece);
+                }
+                out
+            };
+            assert_eq!(stream([5; 16], &[200]), stream([5; 16], &[1, 15, 17, 0, 167]));
+            assert_eq!(stream([0xff; 16], &[200])[16..], stream([0; 16], &[184]));
+        }
+    }
+
+    #[test]
+    fn aes_keys_of_other_lengths_are_refused() {
+        for len in [0, 8, 15, 17, 23, 25, 31, 33, 64] {
+            let error = AesCtr::new(&vec![0; len], &[0; 16]).unwrap_err();
+            assert_eq!(error.actual, len);
+        }
+    }
+
+    #[test]
+    fn known_answer_of_rfc_8439() {
+        let vectors = Vectors::load(include_str!("../testdata/chacha20poly1305.json"));
+        let case = vectors.object("chacha20");
+        // The 96-bit nonce there begins with the upper half of our counter, 0.
+        let (upper, nonce) = case
+            .hex("nonce96")
+            .split_first_chunk::<4>()
+            .map_or_else(|| panic!("short nonce"), |(upper, nonce)| (*upper, nonce.to_vec()));
+        assert_eq!(upper, [0; 4]);
+        let nonce = u64::from_be_bytes(nonce.try_into().unwrap());
+        let mut buf = case.hex("plaintext");
+        ChaCha20Key::new(&case.array("key")).apply(nonce, case.number("counter"), &mut buf);
+        assert_eq!(buf, case.hex("ciphertext"));
+    }
+
+    #[test]
+    fn a_packet_of_chacha20_poly1305_at_openssh() {
+        let vectors = Vectors::load(include_str!("../testdata/chacha20poly1305.json"));
+        let case = vectors.object("openssh_packet");
+        let key: [u8; 64] = case.array("key64");
+        let main = ChaCha20Key::new(&key[..32].try_into().unwrap());
+        let header = ChaCha20Key::new(&key[32..].try_into().unwrap());
+        let seq = case.number("seq");
+        let (payload, padding) = (case.hex("payload"), case.hex("padding"));
+        let mut body = vec![padding.len() as u8];
+        body.extend(payload);
+        body.extend(padding);
+        let mut length = (body.len() as u32).to_be_bytes();
+
+        header.apply(seq, 0, &mut length);
+        assert_eq!(length[..], case.hex("enc_length"));
+        let mut poly_key = [0; 32];
+        main.apply(seq, 0, &mut poly_key);
+        assert_eq!(poly_key, case.array("poly_key"));
+        main.apply(seq, 1, &mut body);
+        assert_eq!(body, case.hex("ciphertext"));
+        let tag = poly1305(&poly_key, &[&length, &body]);
+        assert!(constant_time_eq(&tag, &case.hex("tag")));
+    }
+
+    #[test]
+    fn the_block_counter_has_64_bits() {
+        let key = ChaCha20Key::new(&[3; 32]);
+        let last = u64::from(u32::MAX);
+        let mut across = [0; 64 * 9];
+        key.apply(1, last - 3, &mut across);
+        for (block, counter) in across.chunks(64).zip(last - 3..) {
+            let mut single = [0; 64];
+            key.apply(1, counter, &mut single);
+            assert_eq!(block, single, "block {counter:#x}");
+        }
+        let (mut low, mut high) = ([0; 64], [0; 64]);
+        key.apply(1, 0, &mut low);
+        key.apply(1, last + 1, &mut high);
+        assert_ne!(low, high);
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let ctr = AesCtr::new(&[7; 24], &[7; 16]).unwrap();
+        assert_eq!(format!("{ctr:?}"), "AesCtr(192)");
+        assert_eq!(format!("{:?}", ChaCha20Key::new(&[7; 32])), "ChaCha20Key(..)");
+    }
+}

@@ -24,3 +24,53 @@ pub(crate) fn scalar_from_magnitude(bytes: &[u8]) -> Option<Secret<[u8; 32]>> {
     }
     excess.iter().all(|byte| *byte == 0).then_some(scalar)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::hash::HashAlgorithm;
+
+    #[test]
+    fn a_scalar_is_a_number_whatever_its_length() {
+        let value = |bytes: &[u8]| scalar_from_magnitude(bytes).map(|scalar| *scalar.expose());
+        let mut five = [0; 32];
+        five[31] = 5;
+        for bytes in [&[5][..], &[0, 5], &five, &[[0; 32], five].concat()] {
+            assert_eq!(value(bytes), Some(five));
+        }
+        assert_eq!(value(&[]), Some([0; 32]));
+        assert_eq!(value(&[1; 33]), None);
+        assert_eq!(value(&[&[1][..], &[0; 63]].concat()), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn no_bytes_of_a_peer_make_verification_panic_or_succeed(
+            public in proptest::collection::vec(any::<u8>(), 0..300),
+            e in proptest::collection::vec(any::<u8>(), 0..6),
+            msg in proptest::collection::vec(any::<u8>(), 0..64),
+            sig in proptest::collection::vec(any::<u8>(), 0..300),
+            point: [u8; 32],
+            r: [u8; 32],
+            s: [u8; 32],
+        ) {
+            for hash in [HashAlgorithm::Sha1, HashAlgorithm::Sha256, HashAlgorithm::Sha512] {
+                prop_assert!(rsa_verify(&public, &e, hash, &msg, &sig).is_err());
+            }
+            let mut odd = public.clone();
+            odd.resize(256, 1);
+            odd[0] |= 0x80;
+            odd[255] |= 1;
+            prop_assert!(rsa_verify(&odd, &[3], HashAlgorithm::Sha256, &msg, &sig).is_err());
+            prop_assert!(ecdsa_p256_verify(&public, &msg, &r, &s).is_err());
+            let sec1 = [&[4][..], &point, &r].concat();
+            prop_assert!(ecdsa_p256_verify(&sec1, &msg, &r, &s).is_err());
+            let sig: [u8; 64] = [r, s].concat().try_into().unwrap();
+            prop_assert!(ed25519_verify(&point, &msg, &sig).is_err());
+        }
+    }
+}
