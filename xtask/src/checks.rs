@@ -1,0 +1,86 @@
+//! Formatting and lints, and two properties of the build that no lint shows: nothing in the
+//! program's tree compiles C, and the protocol crates need no standard library.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::command::{Done, Failure, cargo, output, run, stdout, target};
+
+/// The crates that a device without an operating system can use.
+const NO_STD: [&str; 7] = [
+    "chiton-wire",
+    "chiton-crypto",
+    "chiton-keys",
+    "chiton-transport",
+    "chiton-auth",
+    "chiton-connection",
+    "chiton-sftp",
+];
+
+/// A target that has no standard library at all.
+const NO_STD_TARGET: &str = "thumbv7em-none-eabihf";
+
+/// Packages whose work is to compile C or assembly, or to find the products of such a compiler.
+const C_BUILDERS: [&str; 8] =
+    ["autotools", "bindgen", "cc", "cmake", "meson", "nasm-rs", "pkg-config", "vcpkg"];
+
+pub(crate) fn format() -> Done {
+    run(&mut cargo(&["fmt", "--all", "--check"]))
+}
+
+pub(crate) fn lint() -> Done {
+    run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    run(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    no_std()?;
+    no_c()
+}
+
+/// Builds the protocol crates for a machine without a standard library.
+fn no_std() -> Done {
+    // A toolchain without rustup has its targets from elsewhere, or the build below says so.
+    drop(output(Command::new("rustup").args(["target", "add", NO_STD_TARGET])));
+    let mut check = cargo(&["check", "--no-default-features", "--target", NO_STD_TARGET]);
+    for package in NO_STD {
+        check.args(["--package", package]);
+    }
+    run(&mut check)
+}
+
+/// Builds the program with default features where every C compiler and assembler fails, and lets
+/// it demonstrate itself.
+fn no_c() -> Done {
+    let tree = stdout(&mut cargo(&[
+        "tree",
+        "--package",
+        "chiton-cli",
+        "--edges",
+        "normal,build",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ]))?;
+    for line in tree.lines() {
+        let name = line.split_whitespace().next().unwrap_or_default();
+        if C_BUILDERS.contains(&name) {
+            return Err(Failure::new(format!(
+                "{name} is in the tree of chiton-cli: something there compiles C \
+                 (cargo tree -p chiton-cli -i {name})"
+            )));
+        }
+    }
+    let folder = target().join("no-c");
+    let mut build = cargo(&["build", "--release", "--package", "chiton-cli"]);
+    build.env("CARGO_TARGET_DIR", &folder);
+    for tool in ["CC", "CXX", "AS", "NASM", "CMAKE"] {
+        for name in [tool.to_owned(), format!("HOST_{tool}"), format!("TARGET_{tool}")] {
+            build.env(name, "false");
+        }
+    }
+    run(&mut build)?;
+    run(Command::new(program(&folder)).arg("demo"))
+}
+
+fn program(folder: &Path) -> PathBuf {
+    folder.join("release").join(format!("chiton{}", std::env::consts::EXE_SUFFIX))
+}
