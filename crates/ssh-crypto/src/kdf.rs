@@ -5,8 +5,7 @@ use crate::KdfError;
 /// The most rounds that are computed.
 ///
 /// A key file names its own number, so a hostile one could ask for days. One
-/// round takes some milliseconds (for the usual 48 bytes): this is about half a
-/// minute. `ssh-keygen` writes 24 unless told otherwise, careful people 100 to 1000.
+/// round takes about 7 ms (for the usual 48 bytes): this is half a minute. `ssh-keygen` writes 24 unless told otherwise, careful people 100 to 1000.
 pub const MAX_ROUNDS: u32 = 4096;
 
 /// The most output the function is defined for, in bytes.

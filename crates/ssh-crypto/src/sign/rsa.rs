@@ -121,10 +121,6 @@ impl RsaKey {
     /// [`SignError`]; without the feature `std` always
     /// [`NoRandomness`](SignError::NoRandomness), use
     /// [`sign_with_rng`](Self::sign_with_rng) there.
-    #[cfg_attr(
-        not(feature = "std"),
-        expect(clippy::missing_const_for_fn, reason = "it is not one with `std`")
-    )]
     pub fn sign(&self, hash: HashAlgorithm, msg: &[u8]) -> Result<Vec<u8>, SignError> {
         #[cfg(feature = "std")]
         return self.sign_blinded(hash, msg, &mut getrandom::SysRng);
