@@ -1,0 +1,64 @@
+//! What went wrong, as the one line the user sees.
+
+use core::fmt;
+use std::{io, path::Path};
+
+/// The end of the program: a line that says what went wrong and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure(String);
+
+/// A result whose error is for the user.
+pub(crate) type Result<T> = core::result::Result<T, Failure>;
+
+impl Failure {
+    pub(crate) fn new(line: impl fmt::Display) -> Self {
+        Self(line.to_string())
+    }
+
+    /// A local file that could not be used; `doing` is such as "read the batch file".
+    pub(crate) fn local(doing: &str, path: &Path, error: &io::Error) -> Self {
+        Self(format!("cannot {doing} {}: {}", path.display(), io_reason(error)))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What an error of the local system means, and what to do where that is clear.
+pub(crate) fn io_reason(error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::NotFound => "no such file or directory",
+        io::ErrorKind::PermissionDenied => "permission denied",
+        io::ErrorKind::StorageFull => "the disk is full; make room and try again",
+        io::ErrorKind::QuotaExceeded => "the disk quota is used up; make room and try again",
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only",
+        io::ErrorKind::IsADirectory => "it is a directory",
+        io::ErrorKind::NotADirectory => "a part of the path is no directory",
+        io::ErrorKind::AlreadyExists => "it exists already",
+        _ => return error.to_string(),
+    };
+    advice.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_local_error_names_the_file_and_the_reason() {
+        let failure = |kind: io::ErrorKind| {
+            Failure::local("write", Path::new("/x/y"), &kind.into()).to_string()
+        };
+        assert_eq!(
+            failure(io::ErrorKind::NotFound),
+            "cannot write /x/y: no such file or directory"
+        );
+        assert_eq!(
+            failure(io::ErrorKind::StorageFull),
+            "cannot write /x/y: the disk is full; make room and try again"
+        );
+    }
+}

@@ -1,0 +1,6 @@
+//! `chiton sftp`: files over SSH.
+
+mod command;
+mod listing;
+mod pattern;
+mod words;

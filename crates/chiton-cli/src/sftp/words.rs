@@ -1,0 +1,137 @@
+//! Command lines of `sftp`, split into words: quotes, backslashes and comments.
+
+use core::fmt;
+
+/// A word of a command line. Each byte knows whether quotes or a backslash took its special
+/// meaning away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Word {
+    bytes: Vec<u8>,
+    literal: Vec<bool>,
+}
+
+impl Word {
+    fn push(&mut self, byte: u8, literal: bool) {
+        self.bytes.push(byte);
+        self.literal.push(literal);
+    }
+
+    /// A word without any special meaning.
+    pub(crate) fn literal(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.to_vec(), literal: vec![true; bytes.len()] }
+    }
+
+    /// The text with quotes and backslashes taken away.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The text, if it is UTF-8.
+    pub(crate) fn text(&self) -> Option<&str> {
+        core::str::from_utf8(&self.bytes).ok()
+    }
+
+    /// Each byte, and whether it stands for itself alone.
+    pub(crate) fn marked(&self) -> impl Iterator<Item = (u8, bool)> + '_ {
+        self.bytes.iter().copied().zip(self.literal.iter().copied())
+    }
+
+    /// The same with other bytes put in front, which stand for themselves.
+    pub(crate) fn with_prefix(&self, prefix: &[u8]) -> Self {
+        let mut word = Self::literal(prefix);
+        word.bytes.extend_from_slice(&self.bytes);
+        word.literal.extend_from_slice(&self.literal);
+        word
+    }
+}
+
+/// A line that cannot be split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WordsError {
+    UnclosedQuote,
+}
+
+impl fmt::Display for WordsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a quote is not closed")
+    }
+}
+
+/// Splits a line. Single and double quotes hold words together; a backslash takes the meaning of
+/// the next character away; `#` begins a comment.
+pub(crate) fn split(line: &[u8]) -> Result<Vec<Word>, WordsError> {
+    let mut words = Vec::new();
+    let mut word: Option<Word> = None;
+    let mut quote: Option<u8> = None;
+    let mut bytes = line.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        match (quote, byte) {
+            (None, b'#') => break,
+            (None, b'"' | b'\'') => {
+                quote = Some(byte);
+                word.get_or_insert_default();
+            }
+            (None, _) if byte.is_ascii_whitespace() => words.extend(word.take()),
+            (None, b'\\') => {
+                let next = bytes.next().unwrap_or(b'\\');
+                word.get_or_insert_default().push(next, true);
+            }
+            (None, _) => word.get_or_insert_default().push(byte, false),
+            (Some(open), _) if byte == open => quote = None,
+            (Some(open), b'\\') => {
+                // Inside of quotes a backslash is special before a few characters only.
+                let special = |next: u8| next == open || b"*?[\\".contains(&next);
+                let next = bytes.next_if(|&next| special(next)).unwrap_or(b'\\');
+                word.get_or_insert_default().push(next, true);
+            }
+            (Some(_), _) => word.get_or_insert_default().push(byte, true),
+        }
+    }
+    if quote.is_some() {
+        return Err(WordsError::UnclosedQuote);
+    }
+    words.extend(word);
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(line: &str) -> Vec<String> {
+        let words = split(line.as_bytes()).unwrap();
+        words.iter().map(|w| w.text().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn words_are_split_at_white_space() {
+        assert_eq!(texts("get  a\tb "), ["get", "a", "b"]);
+        assert_eq!(texts("   "), [""; 0]);
+    }
+
+    #[test]
+    fn quotes_hold_words_together() {
+        assert_eq!(texts(r#"get "a b" 'c "d'"e""#), ["get", "a b", "c \"de"]);
+        assert_eq!(texts(r#"put "" x"#), ["put", "", "x"]);
+        assert_eq!(texts(r#""a\"b\c" 'it\'s'"#), ["a\"b\\c", "it's"]);
+        assert_eq!(split(b"get \"a"), Err(WordsError::UnclosedQuote));
+    }
+
+    #[test]
+    fn a_backslash_takes_meaning_away() {
+        assert_eq!(texts(r"a\ b \#c \\"), ["a b", "#c", "\\"]);
+    }
+
+    #[test]
+    fn a_comment_ends_the_line() {
+        assert_eq!(texts("ls # all of it"), ["ls"]);
+        assert_eq!(texts("ls '#'"), ["ls", "#"]);
+    }
+
+    #[test]
+    fn quoted_bytes_stand_for_themselves() {
+        let words = split(br#"*\*"*"'\?'"#).unwrap();
+        let marked: Vec<_> = words[0].marked().collect();
+        assert_eq!(marked, [(b'*', false), (b'*', true), (b'*', true), (b'?', true)]);
+    }
+}
