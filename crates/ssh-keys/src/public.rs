@@ -1,0 +1,412 @@
+//! RFC 4253 §6.6, RFC 5656 §3.1, RFC 8709 §4: public key blobs, and the lines of `*.pub` files.
+
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use core::{
+    fmt,
+    hash::{Hash, Hasher},
+};
+
+use ssh_crypto::{InvalidKey, sign};
+use ssh_wire::{Decode as _, Encode as _, MpInt, PeerText, Reader, put_string};
+
+use crate::{Fingerprint, KeyError, KeyType, base64, line};
+
+/// The smallest RSA modulus accepted, in bits: smaller ones can be factored.
+pub const MIN_RSA_BITS: usize = sign::RSA_MIN_BITS;
+/// The largest RSA modulus accepted, in bits: the peer chooses the key, and checking a signature
+/// costs this side the square of its size. OpenSSH's limit.
+pub const MAX_RSA_BITS: usize = sign::RSA_MAX_BITS;
+
+const CURVE: &[u8] = b"nistp256";
+
+/// A public key: well-formed, of a type that is implemented, and within the limits of this
+/// module. Keeps its blob as it came; cheap to clone.
+#[derive(Clone)]
+pub struct PublicKey(Arc<Inner>);
+
+struct Inner {
+    blob: Box<[u8]>,
+    material: Material,
+}
+
+/// The numbers of a key.
+pub(crate) enum Material {
+    Ed25519([u8; 32]),
+    /// `04 | x | y`.
+    EcdsaP256([u8; 65]),
+    Rsa {
+        n: Box<[u8]>,
+        e: Box<[u8]>,
+    },
+}
+
+impl PublicKey {
+    /// Reads the blob that key exchange, authentication requests and key files carry.
+    ///
+    /// # Errors
+    /// All [`KeyError`]s but those of lines. Bytes behind the last field are an error.
+    pub fn from_blob(blob: &[u8]) -> Result<Self, KeyError> {
+        let mut reader = Reader::new("public key", blob);
+        let name = reader.field("type").string()?;
+        let material = match key_type(name)? {
+            KeyType::Ed25519 => Material::Ed25519(*reader.field("point").string_of()?),
+            KeyType::EcdsaP256 => Material::EcdsaP256(read_p256(&mut reader)?),
+            KeyType::Rsa => read_rsa(&mut reader)?,
+        };
+        reader.finish()?;
+        Ok(Self(Arc::new(Inner { blob: blob.into(), material })))
+    }
+
+    /// Reads a line as in `*.pub` files: the type, the blob in base64, and a comment that may be
+    /// missing. Returns the comment too, as it stands there (not for a terminal: see
+    /// [`ssh_wire::escape`]).
+    ///
+    /// # Errors
+    /// [`KeyError`], among them [`KeyError::TypeMismatch`] if the name at the start of the line is
+    /// not the one in the blob.
+    pub fn from_openssh(text: &str) -> Result<(Self, String), KeyError> {
+        let (key, comment) = line::read_key(text.trim().as_bytes())?;
+        Ok((key, String::from_utf8_lossy(comment).into_owned()))
+    }
+
+    /// The line for a `*.pub` file or for `authorized_keys`, without an end of line. Control
+    /// characters of the comment become spaces, so that it stays one line.
+    #[must_use]
+    pub fn to_openssh(&self, comment: &str) -> String {
+        let mut text = String::from(self.key_type().name());
+        text.push(' ');
+        text.push_str(&base64::encode(self.blob()));
+        if !comment.is_empty() {
+            text.push(' ');
+            text.extend(comment.chars().map(|c| if c.is_control() { ' ' } else { c }));
+        }
+        text
+    }
+
+    /// The blob, as in [`Self::from_blob`].
+    #[must_use]
+    pub fn blob(&self) -> &[u8] {
+        &self.0.blob
+    }
+
+    /// A copy of the blob.
+    #[must_use]
+    pub fn to_blob(&self) -> Vec<u8> {
+        self.blob().into()
+    }
+
+    /// The type of the key.
+    #[must_use]
+    pub fn key_type(&self) -> KeyType {
+        match self.material() {
+            Material::Ed25519(_) => KeyType::Ed25519,
+            Material::EcdsaP256(_) => KeyType::EcdsaP256,
+            Material::Rsa { .. } => KeyType::Rsa,
+        }
+    }
+
+    /// The size of the key as people call it, in bits.
+    #[must_use]
+    pub fn bits(&self) -> usize {
+        match self.material() {
+            Material::Ed25519(_) | Material::EcdsaP256(_) => 256,
+            Material::Rsa { n, .. } => MpInt::from_bytes(n).bits(),
+        }
+    }
+
+    /// The fingerprint to show to people.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of_blob(self.blob())
+    }
+
+    pub(crate) fn material(&self) -> &Material {
+        &self.0.material
+    }
+}
+
+/// The type with the name in a blob; [`KeyError::UnsupportedType`] if there is none.
+fn key_type(name: &[u8]) -> Result<KeyType, KeyError> {
+    core::str::from_utf8(name)
+        .ok()
+        .and_then(KeyType::from_name)
+        .ok_or_else(|| KeyError::UnsupportedType { name: shown(name) })
+}
+
+/// A name for an error: no longer than names may be (RFC 4251 §6).
+pub(crate) fn shown(name: &[u8]) -> PeerText {
+    PeerText::from_bytes(name.get(..ssh_wire::MAX_NAME_LEN).unwrap_or(name))
+}
+
+fn read_p256(reader: &mut Reader<'_>) -> Result<[u8; 65], KeyError> {
+    let curve = reader.field("curve").string()?;
+    if curve != CURVE {
+        return Err(KeyError::WrongCurve { found: shown(curve) });
+    }
+    let point = *reader.field("point").string_of::<65>()?;
+    if sign::ecdsa_p256_point_is_valid(&point) { Ok(point) } else { Err(KeyError::InvalidPoint) }
+}
+
+fn read_rsa(reader: &mut Reader<'_>) -> Result<Material, KeyError> {
+    let e = MpInt::decode(reader.field("e"))?;
+    let n = MpInt::decode(reader.field("n"))?;
+    let (n, e) = (n.as_bytes(), e.as_bytes());
+    sign::rsa_check_public(n, e).map_err(|error| match error {
+        InvalidKey::Modulus { bits } if (MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) => {
+            KeyError::RsaModulusEven
+        }
+        InvalidKey::Modulus { bits } => KeyError::RsaModulusSize { bits },
+        _ => KeyError::RsaExponent,
+    })?;
+    Ok(Material::Rsa { n: n.into(), e: e.into() })
+}
+
+/// The blob of an Ed25519 key (RFC 8709 §4).
+pub(crate) fn ed25519_blob(point: &[u8; 32]) -> Vec<u8> {
+    let mut blob = Vec::new();
+    put_string(&mut blob, KeyType::Ed25519.name().as_bytes());
+    put_string(&mut blob, point);
+    blob
+}
+
+/// The blob of an ECDSA key (RFC 5656 §3.1).
+pub(crate) fn p256_blob(point: &[u8; 65]) -> Vec<u8> {
+    let mut blob = Vec::new();
+    put_string(&mut blob, KeyType::EcdsaP256.name().as_bytes());
+    put_string(&mut blob, CURVE);
+    put_string(&mut blob, point);
+    blob
+}
+
+/// The blob of an RSA key (RFC 4253 §6.6), from big-endian numbers.
+pub(crate) fn rsa_blob(n: &[u8], e: &[u8]) -> Vec<u8> {
+    let mut blob = Vec::new();
+    put_string(&mut blob, KeyType::Rsa.name().as_bytes());
+    MpInt::from_bytes(e).encode(&mut blob);
+    MpInt::from_bytes(n).encode(&mut blob);
+    blob
+}
+
+/// Two keys are the same if their blobs are: a key has only one blob, since points must be
+/// uncompressed and numbers in their shortest form.
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.blob() == other.blob()
+    }
+}
+
+impl Eq for PublicKey {}
+
+impl Hash for PublicKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.blob().hash(state);
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({} {})", self.key_type(), self.fingerprint())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{format, string::ToString, vec};
+    use proptest::prelude::*;
+    use ssh_wire::DecodeErrorKind;
+
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn lines_of_ssh_keygen_are_read_and_written_back() {
+        for name in [
+            "keys/host_ed25519.pub",
+            "keys/host_ecdsa.pub",
+            "keys/host_rsa.pub",
+            "keys/user.pub",
+            "extra/ed25519.pub",
+            "extra/rsa2048.pub",
+            "openssh/ed25519_1.pub",
+            "openssh/ed25519_2.pub",
+            "openssh/ecdsa_1.pub",
+            "openssh/rsa_2.pub",
+            "hostkeys/ed25519_1.pub",
+            "hostkeys/ecdsa_3.pub",
+        ] {
+            let text = testing::text(name);
+            let (key, comment) = PublicKey::from_openssh(&text).unwrap();
+            assert_eq!(key.to_openssh(&comment), text.trim_end(), "{name}");
+            assert_eq!(PublicKey::from_blob(key.blob()).unwrap(), key);
+        }
+    }
+
+    #[test]
+    fn types_that_are_not_implemented_are_named() {
+        for (name, key_type) in [
+            ("keys/host_ecdsa384.pub", "ecdsa-sha2-nistp384"),
+            ("keys/host_mldsa.pub", "ssh-mldsa44-ed25519"),
+            ("openssh/ed25519_1-cert.pub", "ssh-ed25519-cert-v01@openssh.com"),
+            ("openssh/ed25519_sk1.pub", "sk-ssh-ed25519@openssh.com"),
+        ] {
+            let error = PublicKey::from_openssh(&testing::text(name)).unwrap_err();
+            assert_eq!(error, KeyError::UnsupportedType { name: key_type.into() });
+            assert_eq!(error.fault(), ssh_wire::Fault::Policy);
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_the_one_in_the_blob_is_refused() {
+        let text = testing::text("extra/ed25519.pub");
+        let blob = text.split(' ').nth(1).unwrap();
+        for declared in ["ssh-rsa", "ecdsa-sha2-nistp384", "ssh-ed25519-cert-v01@openssh.com", "x"]
+        {
+            let error = PublicKey::from_openssh(&format!("{declared} {blob}")).unwrap_err();
+            assert_eq!(
+                error,
+                KeyError::TypeMismatch { declared: declared.into(), found: "ssh-ed25519".into() }
+            );
+        }
+    }
+
+    #[test]
+    fn every_cut_and_every_extra_byte_is_an_error() {
+        for name in ["keys/host_ed25519.pub", "keys/host_ecdsa.pub", "keys/host_rsa.pub"] {
+            let mut blob = testing::public(name).to_blob();
+            for end in 0..blob.len() {
+                let error = PublicKey::from_blob(&blob[..end]).unwrap_err();
+                assert!(matches!(error, KeyError::Malformed(_)), "{name} {end} {error}");
+            }
+            blob.push(0);
+            let Err(KeyError::Malformed(error)) = PublicKey::from_blob(&blob) else { panic!() };
+            assert_eq!(error.kind, DecodeErrorKind::TrailingBytes(1));
+        }
+    }
+
+    #[test]
+    fn points_of_ed25519_have_32_bytes() {
+        for len in [0_usize, 31, 33, 64] {
+            let mut blob = Vec::new();
+            put_string(&mut blob, b"ssh-ed25519");
+            put_string(&mut blob, &vec![7; len]);
+            assert_eq!(
+                PublicKey::from_blob(&blob).unwrap_err().to_string(),
+                format!("public key.point at byte 15: is {len} bytes long, must be 32"),
+            );
+        }
+    }
+
+    #[test]
+    fn points_that_are_not_on_the_curve_or_compressed_are_refused() {
+        let key = testing::public("keys/host_ecdsa.pub");
+        let Material::EcdsaP256(point) = *key.material() else { panic!() };
+        for (at, bit) in [(0, 1), (0, 4), (64, 1), (1, 0x80)] {
+            let mut point = point;
+            point[at] ^= bit;
+            assert_eq!(PublicKey::from_blob(&p256_blob(&point)), Err(KeyError::InvalidPoint));
+        }
+        let mut blob = Vec::new();
+        put_string(&mut blob, b"ecdsa-sha2-nistp256");
+        put_string(&mut blob, CURVE);
+        put_string(&mut blob, &point[..33]);
+        assert!(matches!(PublicKey::from_blob(&blob), Err(KeyError::Malformed(_))));
+    }
+
+    #[test]
+    fn the_curve_must_be_the_one_of_the_type() {
+        let mut blob = Vec::new();
+        put_string(&mut blob, b"ecdsa-sha2-nistp256");
+        put_string(&mut blob, b"nistp384");
+        put_string(&mut blob, &[4; 97]);
+        assert_eq!(
+            PublicKey::from_blob(&blob),
+            Err(KeyError::WrongCurve { found: "nistp384".into() })
+        );
+    }
+
+    #[test]
+    fn rsa_numbers_out_of_bounds_are_refused() {
+        let modulus = |bits: usize| {
+            let mut n = vec![0xff_u8; bits.div_ceil(8)];
+            n[0] >>= (8 - bits % 8) % 8;
+            n
+        };
+        let f4 = [1, 0, 1];
+        for bits in [1023, 1024, 2047, 16385, 20000] {
+            assert_eq!(
+                PublicKey::from_blob(&rsa_blob(&modulus(bits), &f4)),
+                Err(KeyError::RsaModulusSize { bits })
+            );
+        }
+        for bits in [2048, 2049, 16384] {
+            assert_eq!(PublicKey::from_blob(&rsa_blob(&modulus(bits), &f4)).unwrap().bits(), bits);
+        }
+        for e in [&[][..], &[1], &[2], &[1, 0, 0], &[2, 0, 0, 0, 1]] {
+            assert_eq!(
+                PublicKey::from_blob(&rsa_blob(&modulus(2048), e)),
+                Err(KeyError::RsaExponent),
+                "{e:?}"
+            );
+        }
+        for e in [&[3][..], &[1, 0xff, 0xff, 0xff, 0xff]] {
+            assert!(PublicKey::from_blob(&rsa_blob(&modulus(2048), e)).is_ok(), "{e:?}");
+        }
+        let mut even = modulus(2048);
+        even[255] = 0xfe;
+        assert_eq!(PublicKey::from_blob(&rsa_blob(&even, &f4)), Err(KeyError::RsaModulusEven));
+    }
+
+    #[test]
+    fn small_rsa_keys_of_the_test_data_are_refused() {
+        let text = testing::text("openssh/rsa_1.pub");
+        assert_eq!(PublicKey::from_openssh(&text), Err(KeyError::RsaModulusSize { bits: 1024 }));
+    }
+
+    #[test]
+    fn lines_without_a_key_say_what_is_missing() {
+        for (line, error) in [
+            ("", KeyError::MissingField("key type")),
+            (" \t ", KeyError::MissingField("key type")),
+            ("ssh-ed25519", KeyError::MissingField("key")),
+            ("ssh-ed25519 \t", KeyError::MissingField("key")),
+            ("ssh-ed25519 AAA", KeyError::NotBase64),
+            ("ssh-ed25519 AAAA===", KeyError::NotBase64),
+        ] {
+            assert_eq!(PublicKey::from_openssh(line), Err(error), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_comment_cannot_make_a_second_line() {
+        let (key, _) = testing::some_key(1);
+        let line = key.to_openssh("a\nb\r\u{85}c");
+        assert_eq!(line.lines().count(), 1);
+        assert!(line.ends_with(" a b  c"), "{line}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_reading_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80), which in 0..4_usize) {
+            let mut blob = Vec::new();
+            if let Some(key_type) = KeyType::ALL.get(which) {
+                put_string(&mut blob, key_type.name().as_bytes());
+            }
+            blob.extend(bytes);
+            if let Ok(key) = PublicKey::from_blob(&blob) {
+                prop_assert_eq!(key.blob(), &blob[..]);
+            }
+        }
+
+        #[test]
+        fn any_line_gives_a_key_or_an_error(line in "(ssh-ed25519|ssh-rsa)?[ \t]{0,2}[A-Za-z0-9+/=]{0,60} ?.{0,10}") {
+            drop(PublicKey::from_openssh(&line));
+        }
+
+        #[test]
+        fn keys_survive_a_round_trip(point in any::<[u8; 32]>(), comment in "[^\\s\\p{C}]([^\\p{C}]*[^\\s\\p{C}])?") {
+            let key = PublicKey::from_blob(&ed25519_blob(&point)).unwrap();
+            let line = key.to_openssh(&comment);
+            prop_assert_eq!(PublicKey::from_openssh(&line).unwrap(), (key, comment));
+        }
+    }
+}
