@@ -1,0 +1,186 @@
+//! How much to have under way.
+//!
+//! A link is full when as many bytes are under way as it delivers in one round trip. Both are
+//! measured: the round trip as the shortest time from a request to its reply, the rate as what
+//! was delivered between the two. Twice their product is asked for: once what is on the way, once
+//! what waits at the server. While the link is not yet full this doubles with each round trip;
+//! once it is, the rate grows no more, and neither does what waits in queues. (The idea is that
+//! of the BBR congestion control.)
+
+use core::time::Duration;
+
+use ssh_wire::Time;
+
+use super::Options;
+
+/// Bytes under way from the start: enough for 40 MB/s at 100 ms before anything was measured,
+/// and little enough to be drained in a few seconds on a slow link.
+const START: u64 = 4 * 1024 * 1024;
+
+/// Requests under way from the start, where they are so small that [`START`] would be more: as
+/// many as OpenSSH's client has at most.
+const START_REQUESTS: u64 = 64;
+
+/// The part of the best rate that is forgotten with each reply, so that a link that got slower is
+/// noticed after a few hundred.
+const FORGET: u64 = 128;
+
+/// When something was sent, and what had been delivered by then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    at: Time,
+    delivered: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Pipe {
+    /// Bytes that shall be under way.
+    target: u64,
+    /// What `target` is at least and at most.
+    start: u64,
+    budget: u64,
+    max_requests: usize,
+    /// Bytes and requests that are under way.
+    bytes: u64,
+    requests: usize,
+    /// Bytes that came in all.
+    delivered: u64,
+    round_trip: Option<Duration>,
+    /// In bytes a second.
+    rate: u64,
+}
+
+impl Pipe {
+    pub(super) fn new(options: &Options) -> Self {
+        let budget = options.budget.max(u64::from(options.request_len));
+        let requests = u64::from(options.request_len).saturating_mul(START_REQUESTS);
+        let start = START.min(requests).min(budget);
+        Self {
+            target: start,
+            start,
+            budget,
+            max_requests: options.max_requests.max(1),
+            bytes: 0,
+            requests: 0,
+            delivered: 0,
+            round_trip: None,
+            rate: 0,
+        }
+    }
+
+    /// True if a request for `len` bytes may be sent.
+    pub(super) fn has_room(&self, len: u32) -> bool {
+        self.requests < self.max_requests
+            && (self.requests == 0
+                || self.bytes < self.target
+                    && self.bytes.saturating_add(u64::from(len)) <= self.budget)
+    }
+
+    /// Notes a request for `len` bytes.
+    pub(super) const fn sent(&mut self, len: u32, now: Time) -> Sent {
+        self.bytes = self.bytes.saturating_add(len as u64);
+        self.requests = self.requests.saturating_add(1);
+        Sent { at: now, delivered: self.delivered }
+    }
+
+    /// Notes the reply to a request for `len` bytes, which moved `got` of them.
+    pub(super) fn answered(&mut self, sent: Sent, len: u32, got: u32, now: Time) {
+        self.bytes = self.bytes.saturating_sub(u64::from(len));
+        self.requests = self.requests.saturating_sub(1);
+        self.delivered = self.delivered.saturating_add(u64::from(got));
+        let took = now.since(sent.at);
+        self.round_trip = Some(self.round_trip.map_or(took, |best| best.min(took)));
+        let delivered = self.delivered.saturating_sub(sent.delivered);
+        let rate = per_second(delivered, took).unwrap_or(0);
+        let known = self.rate.saturating_sub(self.rate.checked_div(FORGET).unwrap_or(0));
+        self.rate = rate.max(known);
+        let full = in_time(self.rate, self.round_trip.unwrap_or_default());
+        self.target = full.saturating_mul(2).clamp(self.start, self.budget);
+    }
+}
+
+/// The rate of `bytes` in `time`; `None` if no time passed.
+fn per_second(bytes: u64, time: Duration) -> Option<u64> {
+    let rate = u128::from(bytes).saturating_mul(1_000_000_000).checked_div(time.as_nanos())?;
+    Some(u64::try_from(rate).unwrap_or(u64::MAX))
+}
+
+/// The bytes that come in `time` at `rate`.
+fn in_time(rate: u64, time: Duration) -> u64 {
+    let bytes = u128::from(rate).saturating_mul(time.as_nanos()).checked_div(1_000_000_000);
+    bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::VecDeque;
+
+    const KIB: u64 = 1024;
+
+    /// Runs a link that delivers `rate` bytes a second after `round_trip`, for `seconds`, and
+    /// gives the bytes delivered and the bytes under way at the end.
+    fn run(options: &Options, rate: u64, round_trip: Duration, seconds: u64) -> (u64, u64) {
+        let mut pipe = Pipe::new(options);
+        let mut link: VecDeque<(Time, Sent)> = VecDeque::new();
+        let (mut now, mut free) = (Time::ZERO, Time::ZERO);
+        let each = Duration::from_nanos(u64::from(options.request_len) * 1_000_000_000 / rate);
+        while now < Time::from_epoch(Duration::from_secs(seconds)) {
+            while pipe.has_room(options.request_len) {
+                free = free.max(now + round_trip) + each;
+                link.push_back((free, pipe.sent(options.request_len, now)));
+            }
+            let (at, sent) = link.pop_front().unwrap();
+            now = at;
+            pipe.answered(sent, options.request_len, options.request_len, now);
+        }
+        (pipe.delivered, pipe.bytes)
+    }
+
+    #[test]
+    fn a_long_fast_link_is_filled_within_a_few_round_trips() {
+        let options = Options::new(255 * 1024);
+        // 125 MB/s at 100 ms hold 12.5 MB.
+        let (delivered, under_way) = run(&options, 125_000_000, Duration::from_millis(100), 2);
+        assert!(delivered > 200_000_000, "{delivered}");
+        assert!(under_way > 12_500_000 && under_way <= DEFAULT, "{under_way}");
+    }
+    const DEFAULT: u64 = super::super::DEFAULT_BUDGET;
+
+    #[test]
+    fn small_requests_fill_it_too() {
+        let options = Options::new(32 * 1024);
+        let (delivered, under_way) = run(&options, 50_000_000, Duration::from_millis(100), 3);
+        assert!(delivered > 120_000_000, "{delivered}");
+        assert!(under_way <= 256 * 32 * KIB);
+    }
+
+    #[test]
+    fn a_slow_link_does_not_get_longer_queues() {
+        let options = Options::new(255 * 1024);
+        let (delivered, under_way) = run(&options, 1_000_000, Duration::from_millis(20), 60);
+        assert!(delivered > 55_000_000);
+        assert!(under_way <= START + 255 * KIB, "{under_way}");
+    }
+
+    #[test]
+    fn the_budget_is_kept_whatever_the_link_holds() {
+        let mut options = Options::new(255 * 1024);
+        options.budget = 3 * 1024 * KIB;
+        let (_, under_way) = run(&options, 1_000_000_000, Duration::from_secs(1), 10);
+        assert!(under_way <= options.budget);
+        options.budget = 1;
+        let (_, under_way) = run(&options, 1_000_000_000, Duration::from_millis(1), 1);
+        assert_eq!(under_way, 0, "one at a time");
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_is_no_problem() {
+        let mut pipe = Pipe::new(&Options::new(1000));
+        for _ in 0..100 {
+            let sent = pipe.sent(1000, Time::ZERO);
+            pipe.answered(sent, 1000, 1000, Time::ZERO);
+        }
+        assert!(pipe.has_room(1000));
+    }
+}
