@@ -92,21 +92,44 @@ mod tests {
     use alloc::vec::Vec;
     use std::fs;
 
+    use ssh_crypto::rng::Rng as _;
+
     use super::*;
     use crate::testing;
 
-    #[test]
-    fn the_test_data_passes_every_target() {
-        let mut files = Vec::new();
-        for folder in ["keys", "extra", "openssh", "hostkeys"] {
-            for entry in fs::read_dir(testing::path(folder)).unwrap() {
-                files.push(fs::read(entry.unwrap().path()).unwrap());
-            }
+    /// Changes, adds or removes bytes at a random place.
+    fn damage(file: &mut Vec<u8>, rng: &mut SeededRng) {
+        let mut random = [0; 6];
+        rng.fill(&mut random);
+        let [high, low, what, b, c, d] = random.map(usize::from);
+        let at = (high << 8 | low) % (file.len() + 1);
+        match what % 3 {
+            0 if at < file.len() => file[at] ^= 1 << (b % 8),
+            1 => file.insert(at, b"AZaz09+/=\n\t \"*!,@|"[b % 18]),
+            _ => drop(file.drain(at..file.len().min(at + c % (d % 16 + 1)))),
         }
-        assert!(files.len() > 30);
-        for (_, target) in TARGETS {
-            for file in &files {
-                target(file);
+    }
+
+    #[test]
+    fn the_test_data_and_damaged_copies_of_it_pass_every_target() {
+        let mut paths = Vec::new();
+        for folder in ["keys", "extra", "openssh", "hostkeys"] {
+            let entries = fs::read_dir(testing::path(folder)).unwrap();
+            paths.extend(entries.map(|entry| entry.unwrap().path()));
+        }
+        paths.sort();
+        assert!(paths.len() > 30);
+        let mut rng = SeededRng::new(1);
+        for path in paths {
+            let original = fs::read(path).unwrap();
+            for round in 0..30 {
+                let mut file = original.clone();
+                for _ in 0..round % 4 {
+                    damage(&mut file, &mut rng);
+                }
+                for (_, target) in TARGETS {
+                    target(&file);
+                }
             }
         }
     }

@@ -76,20 +76,33 @@ impl fmt::Display for LineError {
 impl core::error::Error for LineError {}
 
 /// The lines with something on them, and their numbers from 1. Comments and blank lines are left
-/// out, and so are spaces at both ends.
+/// out, and so are separators at both ends and the carriage return of Windows.
 pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let lines = (1..).zip(text.split(|byte| *byte == b'\n'));
     lines
-        .map(|(number, line)| (number, line.trim_ascii()))
+        .map(|(number, line)| (number, trimmed(line.strip_suffix(b"\r").unwrap_or(line))))
         .filter(|(_, line)| !line.is_empty() && !line.starts_with(b"#"))
+}
+
+const fn is_separator(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// `text` without separators at both ends.
+pub(crate) fn trimmed(text: &[u8]) -> &[u8] {
+    let from = text.iter().position(|byte| !is_separator(*byte)).unwrap_or(text.len());
+    let to = text
+        .iter()
+        .rposition(|byte| !is_separator(*byte))
+        .map_or(from, |last| last.saturating_add(1));
+    text.get(from..to).unwrap_or_default()
 }
 
 /// The first field, and what follows it without the separators between.
 pub(crate) fn field(text: &[u8]) -> (&[u8], &[u8]) {
-    let is_separator = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let end = text.iter().position(is_separator).unwrap_or(text.len());
+    let end = text.iter().position(|byte| is_separator(*byte)).unwrap_or(text.len());
     let (field, rest) = text.split_at_checked(end).unwrap_or_default();
-    let separators = rest.iter().take_while(|byte| is_separator(byte)).count();
+    let separators = rest.iter().take_while(|byte| is_separator(**byte)).count();
     (field, rest.get(separators..).unwrap_or_default())
 }
 
@@ -140,7 +153,7 @@ mod tests {
 
     #[test]
     fn lines_keep_their_numbers() {
-        let found: Vec<_> = lines(b"# a\r\n\n x\ty \r\n\t# b\nz").collect();
-        assert_eq!(found, vec![(3, &b"x\ty"[..]), (5, b"z")]);
+        let found: Vec<_> = lines(b"# a\r\n\n x\ty \r\n\t# b\nz\n\r\n\r\r\n\x0c").collect();
+        assert_eq!(found, vec![(3, &b"x\ty"[..]), (5, b"z"), (7, b"\r"), (8, b"\x0c")]);
     }
 }

@@ -57,15 +57,16 @@ impl PublicKey {
         Ok(Self(Arc::new(Inner { blob: blob.into(), material })))
     }
 
-    /// Reads a line as in `*.pub` files: the type, the blob in base64, and a comment that may be
-    /// missing. Returns the comment too, as it stands there (not for a terminal: see
-    /// [`ssh_wire::escape`]).
+    /// Reads the first line of the text of a `*.pub` file: the type, the blob in base64, and a
+    /// comment that may be missing. Returns the comment too, as it stands there (not for a
+    /// terminal: see [`ssh_wire::escape`]).
     ///
     /// # Errors
     /// [`KeyError`], among them [`KeyError::TypeMismatch`] if the name at the start of the line is
     /// not the one in the blob.
     pub fn from_openssh(text: &str) -> Result<(Self, String), KeyError> {
-        let (key, comment) = line::read_key(text.trim().as_bytes())?;
+        let first = text.trim_start().lines().next().unwrap_or_default();
+        let (key, comment) = line::read_key(line::trimmed(first.as_bytes()))?;
         Ok((key, String::from_utf8_lossy(comment).into_owned()))
     }
 
@@ -374,6 +375,14 @@ mod tests {
         ] {
             assert_eq!(PublicKey::from_openssh(line), Err(error), "{line:?}");
         }
+    }
+
+    #[test]
+    fn only_the_first_line_of_a_file_counts() {
+        let (key, line) = testing::some_key(1);
+        let (_, other) = testing::some_key(2);
+        let text = format!("\r\n \t{line} \t a  b\t \r\n{other}\n");
+        assert_eq!(PublicKey::from_openssh(&text), Ok((key, "a  b".into())));
     }
 
     #[test]
