@@ -8,11 +8,15 @@ use std::thread;
 
 use tempfile::TempDir;
 
-use crate::keys::{Keys, public_blob};
+use crate::keys::Keys;
 use crate::peer::Peer;
+use crate::sshd::known_hosts_line;
 
 /// A client that takes longer than this is killed, and the test fails.
 const LIMIT: &str = "120";
+
+/// What `timeout` exits with when it had to kill.
+const TIMED_OUT: i32 = 124;
 
 /// What a client did.
 #[derive(Debug)]
@@ -66,9 +70,7 @@ impl Clients {
     pub fn new(peer: &Peer, port: u16, user: &str, host_keys: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keys = Keys::get();
-        let lines = host_keys
-            .iter()
-            .map(|kind| format!("[127.0.0.1]:{port} {}\n", public_blob(&keys.host(kind))));
+        let lines = host_keys.iter().map(|kind| known_hosts_line(port, &keys.host(kind)));
         std::fs::write(folder.path().join("known_hosts"), lines.collect::<String>()).unwrap();
         let clients =
             Self { peer: peer.clone(), port, user: user.to_owned(), folder, options: Vec::new() };
@@ -103,9 +105,9 @@ impl Clients {
         self.folder.path()
     }
 
-    fn command(&self, program: &str, options: &[&str]) -> Command {
+    fn command(&self, limit: &str, program: &str, options: &[&str]) -> Command {
         let mut command = Command::new("timeout");
-        command.args(["-k", "5", LIMIT]).arg(self.peer.program(program)).args(["-F", "none"]);
+        command.args(["-k", "5", limit]).arg(self.peer.program(program)).args(["-F", "none"]);
         for option in options.iter().copied().chain(self.options.iter().map(String::as_str)) {
             command.args(["-o", option]);
         }
@@ -137,12 +139,12 @@ impl Clients {
         remote: &str,
         stdin: &[u8],
     ) -> Outcome {
-        let mut command = self.command("ssh", &[&["BatchMode=yes"], options].concat());
+        let mut command = self.command(LIMIT, "ssh", &[&["BatchMode=yes"], options].concat());
         command.args(flags).args(["-p", &self.port.to_string(), "-l", &self.user, "127.0.0.1"]);
         if !remote.is_empty() {
             command.arg(remote);
         }
-        run(command, stdin)
+        run_to_the_end(command, stdin)
     }
 
     /// Runs `ssh` with a password instead of a key.
@@ -155,6 +157,7 @@ impl Clients {
         std::fs::write(&askpass, format!("#!/bin/sh\nprintf '%s\\n' '{password}'\n")).unwrap();
         std::fs::set_permissions(&askpass, PermissionsExt::from_mode(0o700)).unwrap();
         let mut command = self.command(
+            LIMIT,
             "ssh",
             &[
                 "PreferredAuthentications=password",
@@ -164,7 +167,7 @@ impl Clients {
         );
         command.env("SSH_ASKPASS", askpass).env("SSH_ASKPASS_REQUIRE", "force");
         command.args(["-p", &self.port.to_string(), "-l", &self.user, "127.0.0.1", remote]);
-        run(command, &[])
+        run_to_the_end(command, &[])
     }
 
     /// Runs `sftp -b` with `options` and the commands of `batch`.
@@ -173,13 +176,36 @@ impl Clients {
     /// If `sftp` cannot be started.
     #[must_use]
     pub fn sftp(&self, options: &[&str], batch: &str) -> Outcome {
-        let mut command = self.command("sftp", options);
+        let outcome = self.limited_sftp(LIMIT, options, batch);
+        assert_ne!(outcome.status, TIMED_OUT, "killed after {LIMIT} s:\n{}", outcome.stderr);
+        outcome
+    }
+
+    /// Runs `sftp -b` with the commands of `batch` and kills it after so many seconds.
+    ///
+    /// # Panics
+    /// If `sftp` cannot be started.
+    #[must_use]
+    pub fn sftp_killed_after(&self, seconds: &str, batch: &str) -> Outcome {
+        self.limited_sftp(seconds, &[], batch)
+    }
+
+    fn limited_sftp(&self, limit: &str, options: &[&str], batch: &str) -> Outcome {
+        let mut command = self.command(limit, "sftp", options);
         // `sftp` finds the `ssh` of its own generation only when told.
         command.arg("-S").arg(self.peer.program("ssh")).args(["-b", "-"]);
         command.args(["-P", &self.port.to_string()]);
         command.arg(format!("{}@127.0.0.1", self.user)).current_dir(self.folder.path());
         run(command, batch.as_bytes())
     }
+}
+
+fn run_to_the_end(command: Command, stdin: &[u8]) -> Outcome {
+    let what = format!("{command:?}");
+    let outcome = run(command, stdin);
+    let stderr = &outcome.stderr;
+    assert_ne!(outcome.status, TIMED_OUT, "killed after {LIMIT} s: {what}\n{stderr}");
+    outcome
 }
 
 fn run(mut command: Command, stdin: &[u8]) -> Outcome {
@@ -196,6 +222,5 @@ fn run(mut command: Command, stdin: &[u8]) -> Outcome {
     writer.join().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     let status = output.status.code().unwrap_or(-1);
-    assert_ne!(status, 124, "killed after {LIMIT} s: {command:?}\n{stderr}");
     Outcome { status, stdout: output.stdout, stderr }
 }

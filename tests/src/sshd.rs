@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,15 @@ impl Sshd {
         panic!("{} does not start:\n{log}", peer.sshd().display());
     }
 
+    /// A server that all tests of this process share, one for each peer.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn shared(peer: &Peer) -> &'static Self {
+        static SERVERS: [OnceLock<Sshd>; 2] = [const { OnceLock::new() }; 2];
+        SERVERS[usize::from(peer.is_v10_0())].get_or_init(|| Self::start(peer, ""))
+    }
+
     fn wait_until_it_listens(&self) -> Result<(), String> {
         let began = Instant::now();
         loop {
@@ -83,17 +93,9 @@ impl Sshd {
     }
 
     /// A `known_hosts` file with all keys of the server, in its folder.
-    ///
-    /// # Panics
-    /// If it cannot be written.
     #[must_use]
     pub fn known_hosts(&self) -> PathBuf {
-        let path = self.folder.join("known_hosts");
-        let lines = KINDS.iter().map(|kind| {
-            format!("[127.0.0.1]:{} {}\n", self.port, public_blob(&Keys::get().host(kind)))
-        });
-        fs::write(&path, lines.collect::<String>()).unwrap();
-        path
+        self.folder.join("known_hosts")
     }
 
     /// Kills every process of every connection, but not the server that listens. Gives how many.
@@ -144,6 +146,17 @@ fn write_config(peer: &Peer, folder: &Path, port: u16, extra: &str) {
         authorized.display(),
     ));
     fs::write(folder.join("config"), config).unwrap();
+    let known = KINDS.map(|kind| known_hosts_line(port, &keys.host(kind)));
+    fs::write(folder.join("known_hosts"), known.concat()).unwrap();
+}
+
+/// The line of a `known_hosts` file that gives the host on `port` of 127.0.0.1 the key in `private`.
+///
+/// # Panics
+/// If the key cannot be read.
+#[must_use]
+pub fn known_hosts_line(port: u16, private: &Path) -> String {
+    format!("[127.0.0.1]:{port} {}\n", public_blob(private))
 }
 
 /// A port of 127.0.0.1 that nobody listens on.
