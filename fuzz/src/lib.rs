@@ -22,7 +22,8 @@ use std::process::ExitCode;
 pub type Body = fn(&[u8]);
 
 /// The targets of each crate.
-const CRATES: &[(&str, &[(&str, Body)])] = &[];
+const CRATES: &[(&str, &[(&str, Body)])] =
+    &[("ssh-keys", ssh_keys::fuzzing::TARGETS), ("ssh-auth", ssh_auth::fuzzing::TARGETS)];
 
 /// One fuzz target.
 #[derive(Debug, Clone, Copy)]
