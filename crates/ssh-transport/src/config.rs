@@ -1,0 +1,37 @@
+//! What an embedder decides.
+
+use alloc::vec::Vec;
+
+use ssh_keys::PrivateKey;
+
+use crate::{ident::Identification, limits::Limits, preferences::Preferences};
+
+/// Settings of a transport; share one between connections.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The first line that is sent.
+    pub identification: Identification,
+    /// The algorithms that are offered.
+    pub preferences: Preferences,
+    /// Bounds on space and time.
+    pub limits: Limits,
+    /// The server's keys; the first that fits the negotiated algorithm is used.
+    pub host_keys: Vec<PrivateKey>,
+    /// Whether strict key exchange is offered. Without it an attacker in the middle can remove
+    /// packets behind the first key exchange (CVE-2023-48795); only tests of old peers turn it
+    /// off.
+    pub strict_kex: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            identification: Identification::default(),
+            preferences: Preferences::modern(),
+            limits: Limits::default(),
+            host_keys: Vec::new(),
+            strict_kex: true,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The client's step (RFC 4253 §8): what makes a server's answer believable.
+//!
+//! In this order: the host key parses and has the type of the negotiated algorithm, both public
+//! values make a secret, and the host key signed the hash over everything that was said.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use ssh_crypto::{hash::Digest, rng::Rng};
+use ssh_keys::PublicKey;
+use ssh_wire::Message;
+
+use super::{
+    hash::Transcript,
+    method::{ClientShare, SharedSecret},
+    negotiate::Negotiated,
+};
+use crate::{
+    crypto::{Open, Seal},
+    error::{Error, PeerMisbehaved},
+    message::KexEcdhReply,
+};
+
+/// Our public value is out, the server's has not come.
+pub(crate) struct AwaitReply {
+    pub(crate) negotiated: Negotiated,
+    transcript: Transcript,
+    share: ClientShare,
+    pub(crate) public: Vec<u8>,
+}
+
+/// The server proved that it has its key and that nobody changed what was said.
+pub(crate) struct Proven {
+    pub(crate) host_key: PublicKey,
+    pub(crate) exchange_hash: Digest,
+    pub(crate) secret: SharedSecret,
+}
+
+impl AwaitReply {
+    /// Makes the public value for what was negotiated.
+    pub(crate) fn new(negotiated: Negotiated, transcript: Transcript, rng: &mut dyn Rng) -> Self {
+        let share = ClientShare::generate(negotiated.kex, rng);
+        Self::with_share(negotiated, transcript, share)
+    }
+
+    pub(crate) fn with_share(
+        negotiated: Negotiated,
+        transcript: Transcript,
+        share: ClientShare,
+    ) -> Self {
+        let public = share.public();
+        Self { negotiated, transcript, share, public }
+    }
+
+    /// Checks the server's answer.
+    pub(crate) fn finish(self, payload: &[u8]) -> Result<Proven, Error> {
+        let reply = KexEcdhReply::parse(payload)?;
+        let algorithm = self.negotiated.host_key;
+        let host_key =
+            PublicKey::from_blob(reply.host_key).map_err(|_| PeerMisbehaved::BadHostKey)?;
+        if host_key.key_type() != algorithm.key_type() {
+            return Err(PeerMisbehaved::WrongHostKeyType.into());
+        }
+        let secret =
+            self.share.agree(reply.server_public).map_err(|_| PeerMisbehaved::BadKexShare)?;
+        let exchange_hash = self.transcript.exchange_hash(
+            self.negotiated.kex.hash(),
+            reply.host_key,
+            &self.public,
+            reply.server_public,
+            &secret,
+        );
+        host_key
+            .verify(algorithm, exchange_hash.as_bytes(), reply.signature)
+            .map_err(|_| PeerMisbehaved::BadHostKeySignature)?;
+        Ok(Proven { host_key, exchange_hash, secret })
+    }
+}
+
+/// First exchange: the keys are made, and somebody has to say whether this is the right host.
+pub(crate) struct AwaitVerdict {
+    pub(crate) exchange_hash: Digest,
+    pub(crate) sealing: Box<dyn Seal>,
+    /// Taken when the server's `NEWKEYS` comes before the verdict.
+    pub(crate) opening: Option<Box<dyn Open>>,
+}

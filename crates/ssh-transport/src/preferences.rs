@@ -1,0 +1,303 @@
+//! Which algorithms are offered, in which order.
+
+use alloc::{string::String, vec::Vec};
+use core::fmt;
+
+use ssh_crypto::aead::aes_gcm_is_accelerated;
+use ssh_keys::KeyType;
+
+use crate::algorithm::{
+    Algorithm, AlgorithmKind, CipherAlgorithm, HostKeyAlgorithm, KexAlgorithm, MacAlgorithm,
+};
+
+/// Algorithms in order of preference: at least one, none twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List<T>(Vec<T>);
+
+impl<T: Algorithm> List<T> {
+    /// The algorithms of `items` in order, each once; `None` if there are none.
+    #[must_use]
+    pub fn new(items: impl IntoIterator<Item = T>) -> Option<Self> {
+        let mut list = Vec::new();
+        for item in items {
+            if !list.contains(&item) {
+                list.push(item);
+            }
+        }
+        (!list.is_empty()).then_some(Self(list))
+    }
+
+    /// All algorithms of the kind.
+    #[must_use]
+    pub fn all() -> Self {
+        Self(T::all().to_vec())
+    }
+
+    /// The algorithms in order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[T] {
+        &self.0
+    }
+
+    /// The names in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'static str> {
+        self.0.iter().map(|algorithm| algorithm.name()).collect()
+    }
+
+    /// Moves the algorithms that `wanted` picks before the others; both keep their order.
+    fn move_to_front(&mut self, wanted: impl Fn(T) -> bool) {
+        self.0.sort_by_key(|algorithm| !wanted(*algorithm));
+    }
+
+    /// The list after an edit in the notation of OpenSSH's `Ciphers` and its kin.
+    fn edited(&self, text: &str) -> Result<Self, PreferencesError> {
+        let old = self.0.iter().copied();
+        let list = if let Some(names) = text.strip_prefix('+') {
+            Self::new(old.chain(parse(names)?))
+        } else if let Some(names) = text.strip_prefix('^') {
+            Self::new(parse(names)?.into_iter().chain(old))
+        } else if let Some(patterns) = text.strip_prefix('-') {
+            let keep = |item: &T| !patterns.split(',').any(|pattern| matches(pattern, item.name()));
+            Self::new(old.filter(keep))
+        } else {
+            Self::new(parse(text)?)
+        };
+        list.ok_or(PreferencesError::Empty { kind: T::KIND })
+    }
+}
+
+fn parse<T: Algorithm>(names: &str) -> Result<Vec<T>, PreferencesError> {
+    let unknown = |name: &str| {
+        PreferencesError::Unknown(UnknownAlgorithm {
+            kind: T::KIND,
+            name: String::from(name),
+            known: T::all().iter().map(|algorithm| algorithm.name()).collect(),
+        })
+    };
+    names
+        .split(',')
+        .filter(|name| !name.is_empty())
+        .map(|name| T::from_name(name).ok_or_else(|| unknown(name)))
+        .collect()
+}
+
+/// Whether `name` is matched by `pattern`, where `*` stands for any characters and `?` for one.
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut pattern_chars = pattern.chars();
+    match pattern_chars.next() {
+        None => name.is_empty(),
+        Some('*') => {
+            let rest = pattern_chars.as_str();
+            let mut tail = name.chars();
+            loop {
+                if matches(rest, tail.as_str()) {
+                    return true;
+                }
+                if tail.next().is_none() {
+                    return false;
+                }
+            }
+        }
+        Some(wanted) => {
+            let mut tail = name.chars();
+            let found = tail.next();
+            found.is_some_and(|found| wanted == '?' || wanted == found)
+                && matches(pattern_chars.as_str(), tail.as_str())
+        }
+    }
+}
+
+/// What a side offers in `KEXINIT` (RFC 4253 §7.1), the most preferred first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preferences {
+    kex: List<KexAlgorithm>,
+    host_keys: List<HostKeyAlgorithm>,
+    ciphers: List<CipherAlgorithm>,
+    macs: List<MacAlgorithm>,
+}
+
+impl Preferences {
+    /// What is recommended today: a post-quantum hybrid first, and AES-GCM or ChaCha20-Poly1305
+    /// first by what this machine is fast at.
+    #[must_use]
+    pub fn modern() -> Self {
+        let mut ciphers = List::all();
+        if !aes_gcm_is_accelerated() {
+            ciphers.move_to_front(|cipher| cipher == CipherAlgorithm::ChaCha20Poly1305);
+        }
+        Self { kex: List::all(), host_keys: List::all(), ciphers, macs: List::all() }
+    }
+
+    /// Key exchange methods.
+    #[must_use]
+    pub const fn kex(&self) -> &List<KexAlgorithm> {
+        &self.kex
+    }
+
+    /// Host key algorithms.
+    #[must_use]
+    pub const fn host_keys(&self) -> &List<HostKeyAlgorithm> {
+        &self.host_keys
+    }
+
+    /// Ciphers, for both directions.
+    #[must_use]
+    pub const fn ciphers(&self) -> &List<CipherAlgorithm> {
+        &self.ciphers
+    }
+
+    /// MACs, for both directions.
+    #[must_use]
+    pub const fn macs(&self) -> &List<MacAlgorithm> {
+        &self.macs
+    }
+
+    /// Sets the key exchange methods from names with commas. As in `ssh_config`, a list that
+    /// begins with `+` is appended to what is set, one with `^` is put before it, and one with `-`
+    /// names what is taken away, with `*` and `?` as wildcards.
+    ///
+    /// # Errors
+    /// A name that is not known (except after `-`: what is not known is not offered), or nothing
+    /// left.
+    pub fn set_kex(&mut self, names: &str) -> Result<(), PreferencesError> {
+        self.kex = self.kex.edited(names)?;
+        Ok(())
+    }
+
+    /// Sets the host key algorithms; see [`set_kex`](Self::set_kex).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_host_keys(&mut self, names: &str) -> Result<(), PreferencesError> {
+        self.host_keys = self.host_keys.edited(names)?;
+        Ok(())
+    }
+
+    /// Sets the ciphers of both directions; see [`set_kex`](Self::set_kex).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_ciphers(&mut self, names: &str) -> Result<(), PreferencesError> {
+        self.ciphers = self.ciphers.edited(names)?;
+        Ok(())
+    }
+
+    /// Sets the MACs of both directions; see [`set_kex`](Self::set_kex).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_macs(&mut self, names: &str) -> Result<(), PreferencesError> {
+        self.macs = self.macs.edited(names)?;
+        Ok(())
+    }
+
+    /// Moves algorithms of these key types to the front: a client asks for the kind of key that
+    /// it knows of a host.
+    pub fn prefer_host_key_types(&mut self, types: &[KeyType]) {
+        self.host_keys.move_to_front(|algorithm| types.contains(&algorithm.key_type()));
+    }
+}
+
+impl Default for Preferences {
+    fn default() -> Self {
+        Self::modern()
+    }
+}
+
+/// Why preferences cannot be set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PreferencesError {
+    /// A name that stands for nothing this crate has.
+    Unknown(UnknownAlgorithm),
+    /// Nothing would be left to offer.
+    Empty {
+        /// Of which kind.
+        kind: AlgorithmKind,
+    },
+}
+
+/// A name that stands for nothing this crate has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnknownAlgorithm {
+    /// What was being set.
+    pub kind: AlgorithmKind,
+    /// The name.
+    pub name: String,
+    /// The names that exist.
+    pub known: Vec<&'static str>,
+}
+
+impl fmt::Display for PreferencesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(error) => error.fmt(f),
+            Self::Empty { kind } => write!(f, "no {kind} would be left to offer"),
+        }
+    }
+}
+
+impl core::error::Error for PreferencesError {}
+
+impl fmt::Display for UnknownAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, name, known } = self;
+        write!(f, "unknown {kind} {name:?}; known are {}", known.join(","))
+    }
+}
+
+impl core::error::Error for UnknownAlgorithm {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ciphers(edits: &[&str]) -> Vec<&'static str> {
+        let mut preferences = Preferences::modern();
+        for edit in edits {
+            preferences.set_ciphers(edit).unwrap();
+        }
+        preferences.ciphers().names()
+    }
+
+    #[test]
+    fn lists_are_edited_in_the_notation_of_openssh() {
+        assert_eq!(ciphers(&["aes256-ctr,aes128-ctr"]), ["aes256-ctr", "aes128-ctr"]);
+        assert_eq!(
+            ciphers(&["aes128-ctr", "+aes192-ctr,aes128-ctr"]),
+            ["aes128-ctr", "aes192-ctr"]
+        );
+        assert_eq!(ciphers(&["aes128-ctr", "^aes192-ctr"]), ["aes192-ctr", "aes128-ctr"]);
+        assert_eq!(ciphers(&["-*ctr,chacha20*,aes?56-gcm@*,3des-cbc"]), ["aes128-gcm@openssh.com"]);
+        assert_eq!(ciphers(&["aes128-ctr,aes128-ctr,"]), ["aes128-ctr"]);
+    }
+
+    #[test]
+    fn unknown_names_and_empty_lists_are_errors_that_leave_things_as_they_were() {
+        let mut preferences = Preferences::modern();
+        let error = preferences.set_macs("hmac-md5").unwrap_err();
+        assert!(matches!(&error, PreferencesError::Unknown(e) if e.name == "hmac-md5"));
+        assert_eq!(
+            preferences.set_kex("-*"),
+            Err(PreferencesError::Empty { kind: AlgorithmKind::Kex })
+        );
+        assert!(preferences.set_kex("ext-info-c").is_err());
+        assert_eq!(preferences, Preferences::modern());
+    }
+
+    #[test]
+    fn known_key_types_come_first_and_keep_their_order() {
+        let mut preferences = Preferences::modern();
+        preferences.prefer_host_key_types(&[KeyType::Rsa]);
+        let names = preferences.host_keys().names();
+        assert!(names.first().unwrap().starts_with("rsa-sha2"), "{names:?}");
+        assert_eq!(names.len(), HostKeyAlgorithm::ALL.len());
+    }
+
+    #[test]
+    fn the_post_quantum_hybrid_is_offered_first() {
+        assert_eq!(Preferences::modern().kex().names()[0], "mlkem768x25519-sha256");
+    }
+}

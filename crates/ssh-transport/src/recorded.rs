@@ -1,0 +1,308 @@
+//! Replays of recorded key exchanges and connections with OpenSSH; see `testdata/README.md`.
+
+use alloc::{boxed::Box, string::String, vec, vec::Vec};
+use std::{fs, path::PathBuf};
+
+use bytes::Bytes;
+use serde_json::Value;
+use ssh_crypto::hash::digest;
+use ssh_wire::Encode;
+
+use crate::{
+    CipherAlgorithm, HostKeyAlgorithm, Inbound, KexAlgorithm, MacAlgorithm, Negotiated,
+    PeerMisbehaved, Protection, Received, Role,
+    crypto::{Open, Seal, null::Null},
+    error::Error,
+    kex::{
+        client::AwaitReply,
+        curve25519,
+        derive::KeyDerivation,
+        ecdh,
+        hash::Transcript,
+        method::{ClientShare, SharedSecret},
+        mlkem,
+    },
+    message::KexEcdhReply,
+};
+
+fn files(folder: &str) -> Vec<(String, Value)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata").join(folder);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        files.push((name, serde_json::from_slice(&fs::read(path).unwrap()).unwrap()));
+    }
+    assert!(files.len() >= 8, "recordings are missing");
+    files
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    let hex = value.as_str().unwrap();
+    let digits = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    (0..hex.len()).step_by(2).map(digits).collect()
+}
+
+fn array<const N: usize>(value: &Value) -> [u8; N] {
+    bytes(value).try_into().unwrap()
+}
+
+fn text(value: &Value) -> Bytes {
+    Bytes::copy_from_slice(value.as_str().unwrap().as_bytes())
+}
+
+fn transcript(versions: &Value, kex: &Value) -> Transcript {
+    Transcript {
+        client_identification: text(&versions["V_C"]),
+        server_identification: text(&versions["V_S"]),
+        client_init: bytes(&kex["I_C"]).into(),
+        server_init: bytes(&kex["I_S"]).into(),
+    }
+}
+
+fn negotiated(kex: &Value) -> Negotiated {
+    let cipher = CipherAlgorithm::from_name(kex["cipher"].as_str().unwrap()).unwrap();
+    let mac = kex["mac"]
+        .as_str()
+        .map_or(MacAlgorithm::HmacSha256, |name| MacAlgorithm::from_name(name).unwrap());
+    let protection = Protection::of(cipher, mac);
+    Negotiated {
+        kex: KexAlgorithm::from_name(kex["kex_algorithm"].as_str().unwrap()).unwrap(),
+        host_key: HostKeyAlgorithm::from_name(kex["host_key_algorithm"].as_str().unwrap()).unwrap(),
+        client_to_server: protection,
+        server_to_client: protection,
+        strict: kex["strict_kex"].as_bool().unwrap(),
+    }
+}
+
+fn share(kex: &Value, method: KexAlgorithm) -> ClientShare {
+    match method {
+        KexAlgorithm::MlKem768X25519Sha256 => ClientShare::MlKem(Box::new(mlkem::share_of_secret(
+            &array(&kex["client_mlkem768_seed_d_z"]),
+            array(&kex["client_private_x25519"]),
+        ))),
+        KexAlgorithm::Curve25519Sha256 | KexAlgorithm::Curve25519Sha256LibSsh => {
+            ClientShare::Curve25519(curve25519::share_of_secret(array(
+                &kex["client_private_x25519"],
+            )))
+        }
+        KexAlgorithm::EcdhSha2Nistp256 => {
+            ClientShare::Ecdh(ecdh::share_of_secret(&bytes(&kex["client_private_scalar"])))
+        }
+    }
+}
+
+fn reply(host_key: &[u8], server_public: &[u8], signature: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::new();
+    KexEcdhReply { host_key, server_public, signature }.encode(&mut payload);
+    payload
+}
+
+fn exchange(kex: &Value) -> AwaitReply {
+    let negotiated = negotiated(kex);
+    let share = share(kex, negotiated.kex);
+    AwaitReply::with_share(negotiated, transcript(kex, kex), share)
+}
+
+#[test]
+fn recorded_exchanges_lead_to_the_recorded_hash_and_signature() {
+    for (name, kex) in files("kex") {
+        let state = exchange(&kex);
+        assert_eq!(state.public, bytes(&kex["client_public"]), "{name}");
+        let algorithm = state.negotiated.kex.hash();
+        let whole = bytes(&kex["exchange_hash_input"]);
+        assert_eq!(digest(algorithm, &whole).as_bytes(), bytes(&kex["H"]), "{name}");
+        let payload =
+            reply(&bytes(&kex["K_S"]), &bytes(&kex["server_public"]), &bytes(&kex["signature"]));
+        let proven = state.finish(&payload).unwrap();
+        assert_eq!(proven.secret.encoded(), bytes(&kex["K_encoded"]), "{name}");
+        assert_eq!(proven.exchange_hash.as_bytes(), bytes(&kex["H"]), "{name}");
+        assert_eq!(proven.host_key.blob(), bytes(&kex["K_S"]), "{name}");
+    }
+}
+
+#[test]
+fn recorded_exchanges_lead_to_the_recorded_keys() {
+    for (name, kex) in files("kex") {
+        let negotiated = negotiated(&kex);
+        let secret = SharedSecret::recorded(&bytes(&kex["K_encoded"]));
+        let hash = digest(negotiated.kex.hash(), &bytes(&kex["exchange_hash_input"]));
+        let session = bytes(&kex["session_id"]);
+        let keys = KeyDerivation::new(negotiated.kex.hash(), &secret, &hash, &session);
+        for (letter, found) in kex["derived_64_bytes_each"].as_object().unwrap() {
+            for len in [64, 33, 16, 1] {
+                let mut key = vec![0; len];
+                keys.fill(letter.as_bytes()[0], &mut key);
+                assert_eq!(key, bytes(found)[..len], "{name} {letter}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reply_with_any_bit_changed_is_refused() {
+    let (_, kex) =
+        files("kex").into_iter().find(|(name, _)| name == "curve25519-sha256.json").unwrap();
+    let good = reply(&bytes(&kex["K_S"]), &bytes(&kex["server_public"]), &bytes(&kex["signature"]));
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 1 << (at % 8);
+        assert!(exchange(&kex).finish(&bad).is_err(), "byte {at}");
+    }
+    for end in 0..good.len() {
+        assert!(exchange(&kex).finish(&good[..end]).is_err(), "cut to {end}");
+    }
+}
+
+#[test]
+fn a_host_key_of_another_type_than_negotiated_is_refused_before_it_is_used() {
+    let (_, kex) =
+        files("kex").into_iter().find(|(name, _)| name == "curve25519-sha256.json").unwrap();
+    let payload =
+        reply(&bytes(&kex["K_S"]), &bytes(&kex["server_public"]), &bytes(&kex["signature"]));
+    let mut negotiated = negotiated(&kex);
+    negotiated.host_key = HostKeyAlgorithm::RsaSha512;
+    let share = share(&kex, negotiated.kex);
+    let state = AwaitReply::with_share(negotiated, transcript(&kex, &kex), share);
+    let error = state.finish(&payload).err().unwrap();
+    assert_eq!(error, Error::PeerMisbehaved(PeerMisbehaved::WrongHostKeyType));
+}
+
+/// One direction of a recorded connection.
+struct Direction<'a> {
+    session: &'a Value,
+    name: &'static str,
+    /// Who reads it.
+    reader: Role,
+}
+
+impl<'a> Direction<'a> {
+    fn both(session: &'a Value) -> [Self; 2] {
+        [
+            Direction { session, name: "c2s", reader: Role::Server },
+            Direction { session, name: "s2c", reader: Role::Client },
+        ]
+    }
+
+    fn packets(&self) -> impl Iterator<Item = &'a Value> {
+        let name = self.name;
+        self.session["packets"].as_array().unwrap().iter().filter(move |p| p["dir"] == name)
+    }
+
+    /// The keys of an exchange: of the writer and of the reader.
+    fn keys(&self, index: usize) -> (Box<dyn Seal>, Box<dyn Open>) {
+        let kex = &self.session["kex"][index];
+        let negotiated = negotiated(kex);
+        let secret = SharedSecret::recorded(&bytes(&kex["K_encoded"]));
+        let hash = transcript(self.session, kex).exchange_hash(
+            negotiated.kex.hash(),
+            &bytes(&kex["K_S"]),
+            &bytes(&kex["client_public"]),
+            &bytes(&kex["server_public"]),
+            &secret,
+        );
+        assert_eq!(hash.as_bytes(), bytes(&kex["H"]));
+        let session = bytes(&kex["session_id"]);
+        let keys = KeyDerivation::new(negotiated.kex.hash(), &secret, &hash, &session);
+        let writer = keys.keys(self.reader.other(), &negotiated).unwrap();
+        (writer.sealing, keys.keys(self.reader, &negotiated).unwrap().opening)
+    }
+
+    fn strict(&self) -> bool {
+        self.session["kex"][0]["strict_kex"].as_bool().unwrap()
+    }
+}
+
+fn identified(reader: Role) -> Inbound {
+    let mut inbound = Inbound::new(reader);
+    inbound.buffer().extend_from_slice(b"SSH-2.0-x\r\n");
+    assert!(matches!(inbound.next(), Ok(Some(Received::Identification(_)))));
+    inbound
+}
+
+#[test]
+fn every_packet_of_recorded_connections_opens() {
+    for (file, session) in files("transport") {
+        for direction in Direction::both(&session) {
+            for piece in [usize::MAX, 1, 7] {
+                let mut inbound = identified(direction.reader);
+                let mut exchanges = 0;
+                for packet in direction.packets() {
+                    let wire = bytes(&packet["wire"]);
+                    let mut opened = None;
+                    for part in wire.chunks(piece.min(wire.len())) {
+                        assert_eq!(opened, None);
+                        inbound.buffer().extend_from_slice(part);
+                        opened = inbound.next().unwrap();
+                    }
+                    let Some(Received::Packet(payload)) = opened else { panic!("{file}") };
+                    assert_eq!(payload.bytes(), bytes(&packet["payload"]), "{file}");
+                    let sequence = packet["seq"].as_u64().unwrap();
+                    assert_eq!(u64::from(payload.sequence()), sequence, "{file}");
+                    if payload.number() == 21 {
+                        assert_eq!(inbound.next(), Ok(None));
+                        inbound.install(direction.keys(exchanges).1, direction.strict());
+                        exchanges += 1;
+                    }
+                }
+                assert!(inbound.buffer().is_empty() && exchanges > 0, "{file}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_packet_of_recorded_connections_is_sealed_to_the_same_bytes() {
+    for (file, session) in files("transport") {
+        for direction in Direction::both(&session) {
+            let mut key: Box<dyn Seal> = Box::new(Null);
+            let mut exchanges = 0;
+            for packet in direction.packets() {
+                let (payload, padding) = (bytes(&packet["payload"]), bytes(&packet["padding"]));
+                let length = u32::try_from(1 + payload.len() + padding.len()).unwrap();
+                assert!(key.shape().allows(length), "{file}");
+                let mut sealed = length.to_be_bytes().to_vec();
+                sealed.push(padding.len().try_into().unwrap());
+                sealed.extend_from_slice(&payload);
+                sealed.extend_from_slice(&padding);
+                sealed.resize(sealed.len() + key.shape().tag, 0);
+                let sequence = packet["seq"].as_u64().unwrap().try_into().unwrap();
+                key.seal(sequence, &mut sealed);
+                assert_eq!(sealed, bytes(&packet["wire"]), "{file} {sequence}");
+                if payload[0] == 21 {
+                    key = direction.keys(exchanges).0;
+                    exchanges += 1;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_recorded_packet_with_any_byte_changed_does_not_open() {
+    for (file, session) in files("transport") {
+        for direction in Direction::both(&session) {
+            let first = direction.packets().find(|p| p["keyset"] == 0).unwrap();
+            let wire = bytes(&first["wire"]);
+            let sequence = u32::try_from(first["seq"].as_u64().unwrap()).unwrap();
+            for at in 0..wire.len() {
+                let mut bad = wire.clone();
+                bad[at] ^= 0x10;
+                let mut inbound = identified(direction.reader);
+                inbound.install(direction.keys(0).1, true);
+                inbound.skip_to(sequence);
+                // A length that claims more than came would wait for more: let it come.
+                bad.resize(300_000, 0);
+                inbound.buffer().extend_from_slice(&bad);
+                let how = match inbound.next() {
+                    Err(Error::PeerMisbehaved(how)) => how,
+                    other => panic!("{file} byte {at}: {other:?}"),
+                };
+                let fitting = how == PeerMisbehaved::BadMac
+                    || matches!(how, PeerMisbehaved::BadPacketLength { .. });
+                assert!(fitting, "{file} byte {at}: {how:?}");
+                assert_eq!(inbound.next(), Err(how.into()), "{file} goes on");
+            }
+        }
+    }
+}

@@ -1,0 +1,706 @@
+//! The state machine of RFC 4253: what comes in, what goes out, and what it means.
+
+use alloc::{
+    boxed::Box,
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
+use core::fmt;
+
+use ssh_crypto::{hash::Digest, rng::Rng};
+use ssh_keys::{PublicKey, SignatureAlgorithm};
+use ssh_wire::{DisconnectReason, Encode, Message, Outbox, PeerText, Rest, Time, proof::SessionId};
+
+use crate::{
+    Role,
+    config::Config,
+    crypto::{Open, Seal},
+    error::{Error, PeerMisbehaved},
+    event::{Disconnect, Event, Payload},
+    ext_info::{self, PeerExtensions},
+    host_key::{HostKeyOffer, HostKeyTrusted},
+    ident::PeerIdentification,
+    inbound::{Inbound, Received},
+    kex::{
+        FreshKeys, Kex,
+        client::{AwaitReply, AwaitVerdict},
+        derive::KeyDerivation,
+        hash::Transcript,
+        init::{self, OurInit},
+        method::SharedSecret,
+        negotiate::{Negotiated, negotiate},
+        rekey::Schedule,
+        server::AwaitMethodInit,
+        strict,
+    },
+    limits::{CONTROL_HIGH_WATER, MAX_EXT_INFO_FROM_SERVER, MAX_PINGS},
+    message::{self, ExtInfo, Ignore, KexEcdhInit, KexEcdhReply, KexInit, NewKeys, Ping, Pong},
+    outbound::{self, Outbound},
+    packet::Usage,
+};
+
+/// The longest explanation that goes into a `DISCONNECT` of ours, in bytes.
+const MAX_DISCONNECT_TEXT: usize = 255;
+
+/// One connection's transport layer: everything but the reading of packets, which is
+/// [`Inbound`]'s.
+///
+/// See the [crate](crate) for how the two are driven.
+pub struct Transport {
+    role: Role,
+    config: Arc<Config>,
+    outbound: Outbound,
+    kex: Kex,
+    schedule: Schedule,
+    peer: Option<PeerIdentification>,
+    peer_text: Option<PeerText>,
+    /// The exchange hash of the first exchange.
+    session: Option<Digest>,
+    /// Whether the first exchange is complete and, for a client, the host trusted.
+    established: bool,
+    /// Client: the host key that was trusted.
+    host_key: Option<PublicKey>,
+    strict: bool,
+    peer_wants_ext_info: bool,
+    /// Whether the next packet of the key exchange is a wrong guess.
+    skip_guess: bool,
+    /// Server: whether the next packet may be the client's `EXT_INFO`.
+    ext_info_next: bool,
+    extensions: PeerExtensions,
+    negotiated: Option<Negotiated>,
+    /// Pings that were not answered yet.
+    pings: u32,
+    failed: Option<Error>,
+    #[cfg(feature = "fuzzing")]
+    null_protection: bool,
+}
+
+impl Transport {
+    /// Begins as a client: identification and `KEXINIT` are in the output at once.
+    #[must_use]
+    pub fn client(config: Arc<Config>, rng: Box<dyn Rng>, now: Time) -> (Self, Inbound) {
+        Self::new(Role::Client, config, rng, now)
+    }
+
+    /// Begins as a server: identification and `KEXINIT` are in the output at once.
+    #[must_use]
+    pub fn server(config: Arc<Config>, rng: Box<dyn Rng>, now: Time) -> (Self, Inbound) {
+        Self::new(Role::Server, config, rng, now)
+    }
+
+    fn new(role: Role, config: Arc<Config>, rng: Box<dyn Rng>, now: Time) -> (Self, Inbound) {
+        let mut transport = Self {
+            role,
+            outbound: Outbound::new(rng, config.limits.held_output),
+            config,
+            kex: Kex::Idle,
+            schedule: Schedule::new(now),
+            peer: None,
+            peer_text: None,
+            session: None,
+            established: false,
+            host_key: None,
+            strict: false,
+            peer_wants_ext_info: false,
+            skip_guess: false,
+            ext_info_next: false,
+            extensions: PeerExtensions::default(),
+            negotiated: None,
+            pings: 0,
+            failed: None,
+            #[cfg(feature = "fuzzing")]
+            null_protection: false,
+        };
+        transport.outbound.line(transport.config.identification.as_str());
+        if let Err(error) = transport.send_kexinit() {
+            transport.fail(error);
+        }
+        (transport, Inbound::new(role))
+    }
+
+    /// Takes in what `inbound` gave, in order and all of it. At most one event comes of each.
+    ///
+    /// # Errors
+    /// Any of [`Error`]; the connection is over then, and what is left to do is to send
+    /// [the output](Self::take_output) with the `DISCONNECT`.
+    pub fn handle(
+        &mut self,
+        received: Received,
+        inbound: &mut Inbound,
+        now: Time,
+    ) -> Result<Option<Event>, Error> {
+        self.alive()?;
+        self.schedule.at(now);
+        let result = match received {
+            Received::Identification(line) => {
+                self.peer_text = Some(line.to_text());
+                self.peer = Some(line);
+                Ok(None)
+            }
+            Received::Packet(payload) => self.packet(payload, inbound),
+        };
+        let result = result.and_then(|event| {
+            if self.failed.is_none() {
+                self.rekey_if_due(inbound.usage(), true)?;
+            }
+            Ok(event)
+        });
+        self.checked(result)
+    }
+
+    /// Client: goes on with a host whose key is the right one. `NEWKEYS` is sent now.
+    /// [`Event::Established`] is the result if the server's came already, else it comes later.
+    ///
+    /// # Errors
+    /// [`Error::WrongHostKeyAnswer`] if no offer of this connection waits for the answer, or the
+    /// error that ended the connection before.
+    pub fn answer_host_key(&mut self, trusted: HostKeyTrusted) -> Result<Option<Event>, Error> {
+        self.alive()?;
+        let result = match core::mem::replace(&mut self.kex, Kex::Idle) {
+            Kex::AwaitVerdict(state) if state.exchange_hash == *trusted.exchange_hash() => {
+                self.trusted(*state, trusted)
+            }
+            _ => Err(Error::WrongHostKeyAnswer),
+        };
+        self.checked(result)
+    }
+
+    /// Client: ends the connection because the key is not the right one.
+    pub fn refuse_host_key(&mut self, refused: HostKeyOffer) {
+        drop(refused);
+        self.fail(Error::HostKeyRefused);
+    }
+
+    /// Swaps the output with `spare`, an empty buffer whose capacity is used from then on. If it
+    /// is not empty, the output is appended.
+    pub fn take_output(&mut self, spare: &mut Vec<u8>) {
+        self.outbound.take(spare);
+    }
+
+    /// Bytes of output that wait to be taken.
+    #[must_use]
+    pub const fn pending_output(&self) -> usize {
+        self.outbound.pending()
+    }
+
+    /// Bytes of the output that are not channel data. From [`CONTROL_HIGH_WATER`] on a driver
+    /// stops reading until they are taken. What a key exchange holds back does not count, since
+    /// only reading ends the exchange; it has a limit of its own
+    /// ([`Limits::held_output`](crate::Limits::held_output)).
+    #[must_use]
+    pub const fn control_backlog(&self) -> usize {
+        self.outbound.control()
+    }
+
+    /// When [`tick`](Self::tick) has to be called at the latest.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        if self.failed.is_some() { None } else { self.schedule.deadline(&self.config.limits) }
+    }
+
+    /// Tells the time: old keys are renewed, and a peer that does not complete an exchange is
+    /// left.
+    ///
+    /// # Errors
+    /// [`Error::RekeyTimedOut`], or the error that ended the connection before.
+    pub fn tick(&mut self, now: Time) -> Result<(), Error> {
+        self.alive()?;
+        self.schedule.at(now);
+        let result = if self.schedule.is_late(&self.config.limits) {
+            Err(Error::RekeyTimedOut)
+        } else {
+            self.rekey_if_due(Usage::default(), true)
+        };
+        self.checked(result)
+    }
+
+    /// Exchanges keys now, unless an exchange runs already.
+    pub fn rekey(&mut self, now: Time) {
+        self.schedule.at(now);
+        if self.failed.is_some() || !self.established || !matches!(self.kex, Kex::Idle) {
+            return;
+        }
+        self.schedule.begin(true);
+        if let Err(error) = self.send_kexinit() {
+            self.fail(error);
+        }
+    }
+
+    /// Ends the connection with a `DISCONNECT`. Later calls give [`Error::Closed`].
+    pub fn disconnect(&mut self, reason: DisconnectReason, text: &str) {
+        if self.failed.is_none() {
+            self.say_goodbye(reason, text);
+            self.end(Error::Closed);
+        }
+    }
+
+    /// Ends the connection because of an error that was found outside: by [`Inbound`], or by a
+    /// layer above in the form of one of this layer's. A fitting `DISCONNECT` is queued. The
+    /// first error stays.
+    pub fn fail(&mut self, error: Error) {
+        if self.failed.is_some() {
+            return;
+        }
+        if let Some(reason) = error.disconnect() {
+            self.say_goodbye(reason, &error.to_string());
+        }
+        self.end(error);
+    }
+
+    /// Answers a message of a layer above whose number nobody knows (RFC 4253 §11.4).
+    pub fn unimplemented(&mut self, payload: &Payload) {
+        if self.failed.is_none() {
+            let sequence = payload.sequence();
+            if let Err(error) = self.outbound.send_now(&message::Unimplemented { sequence }) {
+                self.fail(error);
+            }
+        }
+    }
+
+    /// Sends a ping, which the peer answers with [`Event::Pong`]. False: nothing was sent, because
+    /// the peer has not announced `ping@openssh.com`, or [`MAX_PINGS`] are unanswered.
+    pub fn ping(&mut self, data: &[u8]) -> bool {
+        let possible = self.extensions.ping && self.established && self.pings < MAX_PINGS;
+        if !possible || self.failed.is_some() {
+            return false;
+        }
+        self.pings = self.pings.saturating_add(1);
+        self.send(&Ping { data });
+        true
+    }
+
+    /// What the two sides agreed on in the latest key exchange.
+    #[must_use]
+    pub const fn negotiated(&self) -> Option<&Negotiated> {
+        self.negotiated.as_ref()
+    }
+
+    /// The peer's first line, once it came.
+    #[must_use]
+    pub const fn peer_identification(&self) -> Option<&PeerText> {
+        self.peer_text.as_ref()
+    }
+
+    /// Client: the signature algorithms that the server accepts from users, if it told.
+    #[must_use]
+    pub fn server_sig_algs(&self) -> Option<&[SignatureAlgorithm]> {
+        self.extensions.server_sig_algs.as_deref()
+    }
+
+    /// Client: the host key that was trusted.
+    #[must_use]
+    pub const fn host_key(&self) -> Option<&PublicKey> {
+        self.host_key.as_ref()
+    }
+
+    /// Whether a key exchange after the first is running.
+    #[must_use]
+    pub const fn is_rekeying(&self) -> bool {
+        self.established && !matches!(self.kex, Kex::Idle)
+    }
+
+    /// Whether the first key exchange is complete and the host trusted.
+    #[must_use]
+    pub const fn is_established(&self) -> bool {
+        self.established
+    }
+
+    /// The error that ended the connection, if one did.
+    #[must_use]
+    pub const fn error(&self) -> Option<&Error> {
+        self.failed.as_ref()
+    }
+
+    /// For fuzzing: packets are not protected after `NEWKEYS`, so that arbitrary bytes get on.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) const fn use_null_protection(&mut self) {
+        self.null_protection = true;
+    }
+}
+
+/// Messages, by number and state.
+impl Transport {
+    /// Gives every message of every number in every state to its handler, or refuses it.
+    fn packet(&mut self, payload: Payload, inbound: &mut Inbound) -> Result<Option<Event>, Error> {
+        let ext_info_next = core::mem::take(&mut self.ext_info_next);
+        let exchanging = self.kex.peer_is_exchanging();
+        let number = payload.number();
+        match number {
+            0 => Err(PeerMisbehaved::MessageNumberZero { sequence: payload.sequence() }.into()),
+            message::Disconnect::NUMBER => self.peer_disconnected(&payload).map(Some),
+            KexInit::NUMBER => self.peer_kexinit(payload),
+            NewKeys::NUMBER => self.peer_newkeys(&payload, inbound),
+            30..=49 => self.method_message(&payload),
+            // Strict: nothing that is not the exchange, not even what means nothing.
+            _ if exchanging && !self.established && self.strict => Err(self.unexpected(&payload)),
+            Ignore::NUMBER | message::Unimplemented::NUMBER => Ok(None),
+            message::Debug::NUMBER => debug(&payload).map(Some),
+            // Numbers of RFC 4253 §7.1 that may come during an exchange, but mean nothing to us.
+            8..=19 | 22..=29 => {
+                self.unimplemented(&payload);
+                Ok(None)
+            }
+            // All others are forbidden between KEXINIT and NEWKEYS, and before the first.
+            _ if exchanging || self.session.is_none() => Err(self.unexpected(&payload)),
+            ExtInfo::NUMBER => self.peer_ext_info(&payload, ext_info_next),
+            Ping::NUMBER => self.peer_ping(&payload),
+            // The server's keys are in use, but the client has not judged the host: nothing for
+            // the layers above.
+            _ if !self.established => Err(self.unexpected(&payload)),
+            5 | 6 | 50..=79 => Ok(Some(Event::Payload(payload))),
+            80..=127 => {
+                self.schedule.authenticated();
+                Ok(Some(Event::Payload(payload)))
+            }
+            Pong::NUMBER => self.peer_pong(&payload),
+            128..=191 | 194..=255 => {
+                self.unimplemented(&payload);
+                Ok(None)
+            }
+        }
+    }
+
+    fn unexpected(&self, payload: &Payload) -> Error {
+        let (number, sequence) = (payload.number(), payload.sequence());
+        let strict = self.strict && !self.established && self.kex.peer_is_exchanging();
+        Error::PeerMisbehaved(if strict {
+            PeerMisbehaved::StrictKexViolation { number, sequence }
+        } else {
+            PeerMisbehaved::UnexpectedMessage { number, sequence }
+        })
+    }
+
+    fn peer_disconnected(&mut self, payload: &Payload) -> Result<Event, Error> {
+        let message = message::Disconnect::parse(payload.bytes())?;
+        let goodbye = Disconnect {
+            reason: DisconnectReason(message.reason),
+            text: PeerText::from_bytes(message.description),
+        };
+        self.end(Error::Disconnected(goodbye.clone()));
+        Ok(Event::Disconnected(goodbye))
+    }
+
+    fn peer_ext_info(&mut self, payload: &Payload, next: bool) -> Result<Option<Event>, Error> {
+        let allowed = match self.role {
+            Role::Client => self.extensions.count < MAX_EXT_INFO_FROM_SERVER,
+            Role::Server => next,
+        };
+        if !allowed {
+            return Err(PeerMisbehaved::MisplacedExtInfo.into());
+        }
+        self.extensions.update(self.role.other(), payload.bytes())?;
+        Ok(Some(Event::PeerExtensions))
+    }
+
+    /// Answers a ping, unless too many answers wait already or the host is not trusted yet.
+    fn peer_ping(&mut self, payload: &Payload) -> Result<Option<Event>, Error> {
+        let ping = Ping::parse(payload.bytes())?;
+        let waiting = self.outbound.control().saturating_add(self.outbound.held());
+        if self.established && waiting < CONTROL_HIGH_WATER {
+            self.send_checked(&Pong { data: ping.data })?;
+        }
+        Ok(None)
+    }
+
+    /// Answers that nobody asked for are dropped.
+    fn peer_pong(&mut self, payload: &Payload) -> Result<Option<Event>, Error> {
+        let pong = Pong::parse(payload.bytes())?;
+        let Some(left) = self.pings.checked_sub(1) else { return Ok(None) };
+        self.pings = left;
+        Ok(Some(Event::Pong(bytes::Bytes::copy_from_slice(pong.data))))
+    }
+}
+
+/// Key exchange: the steps of the diagram in [`kex`](crate::kex).
+impl Transport {
+    fn send_kexinit(&mut self) -> Result<(), Error> {
+        let first = self.session.is_none();
+        let key_type = self.host_key.as_ref().map(PublicKey::key_type);
+        let rng = &mut **self.outbound.rng();
+        let init = OurInit::new(self.role, &self.config, first, key_type, rng);
+        self.outbound.send_now(&Rest(&init.payload))?;
+        self.outbound.hold();
+        self.kex = Kex::SentInit(init);
+        Ok(())
+    }
+
+    fn peer_kexinit(&mut self, payload: Payload) -> Result<Option<Event>, Error> {
+        let unexpected = self.unexpected(&payload);
+        if self.established && matches!(self.kex, Kex::Idle) {
+            self.schedule.begin(true);
+            self.send_kexinit()?;
+        }
+        let Kex::SentInit(ours) = core::mem::replace(&mut self.kex, Kex::Idle) else {
+            return Err(unexpected);
+        };
+        let identification = self.peer.clone().ok_or(unexpected)?;
+        let theirs = KexInit::parse(payload.bytes())?;
+        if self.session.is_none() {
+            let peer = self.role.other();
+            self.strict = self.config.strict_kex && strict::is_offered(peer, &theirs);
+            let sequence = payload.sequence();
+            if self.strict && sequence != 0 {
+                return Err(PeerMisbehaved::StrictKexInitNotFirst { sequence }.into());
+            }
+            self.peer_wants_ext_info = init::wants_ext_info(peer, &theirs);
+        }
+        let offer = ours.offer(&self.config);
+        let mut negotiated =
+            negotiate(&offer, &theirs, self.role).map_err(Error::NoCommonAlgorithm)?;
+        negotiated.strict = self.strict;
+        self.skip_guess = theirs.first_kex_packet_follows && !init::guess_is_right(&offer, &theirs);
+        let transcript = Transcript::new(
+            self.role,
+            (self.config.identification.as_str(), ours.payload),
+            (identification.as_bytes(), payload.into_bytes()),
+        );
+        match self.role {
+            Role::Client => {
+                let rng = &mut **self.outbound.rng();
+                let state = AwaitReply::new(negotiated, transcript, rng);
+                self.outbound.send_now(&KexEcdhInit { client_public: &state.public })?;
+                self.kex = Kex::AwaitReply(Box::new(state));
+            }
+            Role::Server => {
+                self.kex =
+                    Kex::AwaitMethodInit(Box::new(AwaitMethodInit { negotiated, transcript }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn method_message(&mut self, payload: &Payload) -> Result<Option<Event>, Error> {
+        if core::mem::take(&mut self.skip_guess) {
+            return Ok(None);
+        }
+        let unexpected = self.unexpected(payload);
+        match (core::mem::replace(&mut self.kex, Kex::Idle), payload.number()) {
+            (Kex::AwaitReply(state), KexEcdhReply::NUMBER) => self.server_replied(*state, payload),
+            (Kex::AwaitMethodInit(state), KexEcdhInit::NUMBER) => {
+                self.client_asked(*state, payload).map(|()| None)
+            }
+            _ => Err(unexpected),
+        }
+    }
+
+    /// Client: the server's public value and signature.
+    fn server_replied(
+        &mut self,
+        state: AwaitReply,
+        payload: &Payload,
+    ) -> Result<Option<Event>, Error> {
+        let negotiated = state.negotiated.clone();
+        let proven = state.finish(payload.bytes())?;
+        if self.host_key.as_ref().is_some_and(|known| *known != proven.host_key) {
+            return Err(PeerMisbehaved::HostKeyChanged.into());
+        }
+        let keys = self.derive(&negotiated, &proven.secret, &proven.exchange_hash)?;
+        let algorithm = negotiated.host_key;
+        self.negotiated = Some(negotiated);
+        if self.host_key.is_some() {
+            self.send_newkeys(keys.sealing)?;
+            self.kex = Kex::AwaitNewKeys(keys.opening);
+            return Ok(None);
+        }
+        let exchange_hash = proven.exchange_hash;
+        self.kex = Kex::AwaitVerdict(Box::new(AwaitVerdict {
+            exchange_hash: exchange_hash.clone(),
+            sealing: keys.sealing,
+            opening: Some(keys.opening),
+        }));
+        let offer = HostKeyOffer::verified(proven.host_key, algorithm, exchange_hash);
+        Ok(Some(Event::HostKey(offer)))
+    }
+
+    /// Server: the client's public value.
+    fn client_asked(&mut self, state: AwaitMethodInit, payload: &Payload) -> Result<(), Error> {
+        let rng = &mut **self.outbound.rng();
+        let answer = state.answer(payload.bytes(), &self.config, rng)?;
+        let keys = self.derive(&state.negotiated, &answer.secret, &answer.exchange_hash)?;
+        self.negotiated = Some(state.negotiated);
+        self.outbound.send_now(&KexEcdhReply {
+            host_key: &answer.host_key,
+            server_public: &answer.public,
+            signature: &answer.signature,
+        })?;
+        self.send_newkeys(keys.sealing)?;
+        self.kex = Kex::AwaitNewKeys(keys.opening);
+        Ok(())
+    }
+
+    fn derive(
+        &mut self,
+        negotiated: &Negotiated,
+        secret: &SharedSecret,
+        exchange_hash: &Digest,
+    ) -> Result<FreshKeys, Error> {
+        let session = self.session.get_or_insert_with(|| exchange_hash.clone());
+        KeyDerivation::new(negotiated.kex.hash(), secret, exchange_hash, session.as_bytes())
+            .keys(self.role, negotiated)
+            .map_err(|_| Error::UnusableKeys)
+    }
+
+    /// Sends `NEWKEYS`, and what may only be sent behind it.
+    fn send_newkeys(&mut self, sealing: Box<dyn Seal>) -> Result<(), Error> {
+        self.outbound.send_now(&NewKeys {})?;
+        #[cfg(feature = "fuzzing")]
+        let sealing: Box<dyn Seal> =
+            if self.null_protection { Box::new(crate::crypto::null::Null) } else { sealing };
+        self.outbound.install(sealing, self.strict);
+        if !self.established && self.peer_wants_ext_info {
+            self.outbound.send_now(&Rest(&ext_info::ours(self.role)))?;
+        }
+        self.outbound.release()
+    }
+
+    fn peer_newkeys(
+        &mut self,
+        payload: &Payload,
+        inbound: &mut Inbound,
+    ) -> Result<Option<Event>, Error> {
+        let unexpected = self.unexpected(payload);
+        NewKeys::parse(payload.bytes())?;
+        match core::mem::replace(&mut self.kex, Kex::Idle) {
+            Kex::AwaitNewKeys(opening) => {
+                self.install(opening, inbound);
+                self.complete().map(Some)
+            }
+            Kex::AwaitVerdict(mut state) => {
+                let opening = state.opening.take().ok_or(unexpected)?;
+                self.install(opening, inbound);
+                self.kex = Kex::AwaitVerdict(state);
+                Ok(None)
+            }
+            _ => Err(unexpected),
+        }
+    }
+
+    fn install(&self, opening: Box<dyn Open>, inbound: &mut Inbound) {
+        #[cfg(feature = "fuzzing")]
+        let opening: Box<dyn Open> =
+            if self.null_protection { Box::new(crate::crypto::null::Null) } else { opening };
+        inbound.install(opening, self.strict);
+    }
+
+    /// Client: the host is the right one.
+    fn trusted(
+        &mut self,
+        state: AwaitVerdict,
+        trusted: HostKeyTrusted,
+    ) -> Result<Option<Event>, Error> {
+        self.host_key = Some(trusted.into_key());
+        self.send_newkeys(state.sealing)?;
+        match state.opening {
+            Some(opening) => {
+                self.kex = Kex::AwaitNewKeys(opening);
+                Ok(None)
+            }
+            None => self.complete().map(Some),
+        }
+    }
+
+    /// Both `NEWKEYS` are through.
+    fn complete(&mut self) -> Result<Event, Error> {
+        self.schedule.complete();
+        if self.established {
+            return Ok(Event::Rekeyed);
+        }
+        let session = self.session.as_ref().ok_or(Error::UnusableKeys)?;
+        self.established = true;
+        self.ext_info_next = self.role == Role::Server;
+        Ok(Event::Established(SessionId::of_trusted_exchange(session.as_bytes())))
+    }
+
+    fn rekey_if_due(&mut self, inbound: Usage, time_is_known: bool) -> Result<(), Error> {
+        if !self.established || !matches!(self.kex, Kex::Idle) {
+            return Ok(());
+        }
+        let limits = &self.config.limits;
+        let used_up = self.schedule.is_used_up(limits, inbound)
+            || self.schedule.is_used_up(limits, self.outbound.usage());
+        if used_up || self.schedule.is_old(limits) {
+            self.schedule.begin(time_is_known);
+            self.send_kexinit()?;
+        }
+        Ok(())
+    }
+}
+
+/// Sending and ending.
+impl Transport {
+    fn alive(&self) -> Result<(), Error> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// Ends the connection if `result` is an error.
+    fn checked<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result {
+            self.fail(error.clone());
+        }
+        result
+    }
+
+    fn send_checked(&mut self, message: &dyn Encode) -> Result<(), Error> {
+        let number = self.outbound.send(message)?;
+        if outbound::is_of_connection(number) {
+            self.schedule.authenticated();
+        }
+        self.rekey_if_due(Usage::default(), false)
+    }
+
+    fn say_goodbye(&mut self, reason: DisconnectReason, text: &str) {
+        let text: String = text.chars().take(MAX_DISCONNECT_TEXT).collect();
+        let message =
+            message::Disconnect { reason: reason.0, description: text.as_bytes(), language: b"" };
+        // Where even this cannot be sent, the connection ends without it.
+        let _number = self.outbound.send_now(&message);
+    }
+
+    /// Nothing is done any more, and key material is forgotten.
+    fn end(&mut self, error: Error) {
+        self.kex = Kex::Idle;
+        self.failed = Some(error);
+    }
+}
+
+fn debug(payload: &Payload) -> Result<Event, Error> {
+    let message = message::Debug::parse(payload.bytes())?;
+    Ok(Event::Debug {
+        always_display: message.always_display,
+        text: PeerText::from_bytes(message.message),
+    })
+}
+
+impl Outbox for Transport {
+    /// Sends a message of a layer above. While keys are exchanged it waits for the new ones.
+    fn send(&mut self, message: &dyn Encode) {
+        if self.failed.is_some() {
+            return;
+        }
+        if let Err(error) = self.send_checked(message) {
+            self.fail(error);
+        }
+    }
+
+    fn data_room(&self) -> usize {
+        if self.failed.is_some() || self.outbound.is_holding() {
+            return 0;
+        }
+        self.config.limits.output_high_water.saturating_sub(self.outbound.pending())
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("role", &self.role)
+            .field("kex", &self.kex.name())
+            .field("established", &self.established)
+            .field("strict", &self.strict)
+            .field("negotiated", &self.negotiated)
+            .field("pending_output", &self.outbound.pending())
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}
