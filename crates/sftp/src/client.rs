@@ -271,6 +271,3 @@ impl Client {
         self.failed.as_ref()
     }
 }
-
-#[cfg(test)]
-mod tests;

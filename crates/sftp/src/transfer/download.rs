@@ -226,6 +226,3 @@ impl Download {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

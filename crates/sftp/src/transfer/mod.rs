@@ -39,8 +39,6 @@
 mod download;
 mod pipe;
 mod ranges;
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) mod simulation;
 mod upload;
 
 use core::fmt;

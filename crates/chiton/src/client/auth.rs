@@ -1,0 +1,357 @@
+//! How to authenticate: what will be tried, in order, and the loop that tries it.
+
+use std::{
+    collections::VecDeque,
+    fmt, fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use ssh_auth::{
+    client::{AuthEvent, RequestError},
+    method::Method,
+};
+use ssh_crypto::Secret;
+use ssh_keys::{PrivateKey, PrivateKeyError};
+
+use super::builder::{Budget, Front};
+use crate::{
+    error::{AuthFailure, Error, KeyFileError, Phase},
+    session::SessionEvent,
+};
+
+/// The files in `~/.ssh` that are tried by default, in this order.
+const DEFAULT_KEYS: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
+
+/// The largest key file that is read: an RSA key of 16384 bits takes 13 KiB.
+const MAX_KEY_FILE: u64 = 1024 * 1024;
+
+/// What to authenticate with: a list of credentials, tried in order.
+///
+/// ```
+/// use chiton::Auth;
+/// let auth = Auth::key_file("/k/id_ed25519").or(Auth::password("secret"));
+/// assert_eq!(auth.plan().to_string(), "the key in /k/id_ed25519, then a password");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Auth {
+    credentials: Vec<Credential>,
+}
+
+/// Asks a person for a secret; `None` means that they gave none. Runs where it may block.
+type Ask = Arc<dyn Fn(&str) -> Option<Secret<String>> + Send + Sync>;
+
+/// One way to authenticate.
+#[derive(Clone)]
+enum Credential {
+    /// Nothing (RFC 4252 §5.2).
+    None,
+    /// A password (RFC 4252 §8).
+    Password(Secret<String>),
+    /// A key in memory (RFC 4252 §7).
+    Key(PrivateKey),
+    /// A key in a file, and who to ask for its passphrase.
+    KeyFile { path: PathBuf, passphrase: Option<Ask>, optional: bool },
+    /// A password asked for when its turn comes, so many times.
+    AskPassword { ask: Ask, times: u32 },
+}
+
+impl Auth {
+    const fn from(credentials: Vec<Credential>) -> Self {
+        Self { credentials }
+    }
+
+    /// Asks to be let in without anything, as some devices do.
+    pub fn none() -> Self {
+        Self::from(vec![Credential::None])
+    }
+
+    /// A password.
+    pub fn password(password: impl Into<String>) -> Self {
+        Self::from(vec![Credential::Password(Secret::new(password.into()))])
+    }
+
+    /// A key that is in memory already.
+    pub fn key(key: PrivateKey) -> Self {
+        Self::from(vec![Credential::Key(key)])
+    }
+
+    /// A key file that is not encrypted. It is read when its turn comes.
+    pub fn key_file(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        Self::from(vec![Credential::KeyFile { path, passphrase: None, optional: false }])
+    }
+
+    /// A key file, and who to ask for its passphrase if it has one. The argument of the callback
+    /// is the question to show; it runs on a thread where it may block.
+    pub fn key_file_asking(
+        path: impl Into<PathBuf>,
+        ask: impl Fn(&str) -> Option<Secret<String>> + Send + Sync + 'static,
+    ) -> Self {
+        let passphrase: Option<Ask> = Some(Arc::new(ask));
+        Self::from(vec![Credential::KeyFile { path: path.into(), passphrase, optional: false }])
+    }
+
+    /// A password that is asked for when its turn comes, up to `times` times. Only if the server
+    /// takes passwords at all is anybody asked.
+    pub fn ask_password(
+        times: u32,
+        ask: impl Fn(&str) -> Option<Secret<String>> + Send + Sync + 'static,
+    ) -> Self {
+        Self::from(vec![Credential::AskPassword { ask: Arc::new(ask), times }])
+    }
+
+    /// The keys that lie in `~/.ssh` under their usual names. Encrypted ones are passed over.
+    ///
+    /// # Errors
+    /// There is no home directory.
+    pub fn default_keys() -> Result<Self, Error> {
+        let directory = user_directory()?;
+        let keys = DEFAULT_KEYS.iter().map(|name| directory.join(name)).filter(|path| path.exists());
+        Ok(Self::from(
+            keys.map(|path| Credential::KeyFile { path, passphrase: None, optional: true })
+                .collect(),
+        ))
+    }
+
+    /// Then tries what `other` says.
+    pub fn or(mut self, other: Self) -> Self {
+        self.credentials.extend(other.credentials);
+        self
+    }
+
+    /// What would be tried, in order, as data: to be shown before anything is sent.
+    #[must_use]
+    pub fn plan(&self) -> AuthPlan {
+        AuthPlan { steps: self.credentials.iter().map(ToString::to_string).collect() }
+    }
+}
+
+/// What will be tried, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuthPlan {
+    /// A line for each credential.
+    pub steps: Vec<String>,
+}
+
+impl fmt::Display for AuthPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.steps.join(", then "))
+    }
+}
+
+impl fmt::Display for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("nothing"),
+            Self::Password(_) => f.write_str("a password"),
+            Self::Key(key) => write!(f, "the key {}", key.public().fingerprint()),
+            Self::KeyFile { path, .. } => write!(f, "the key in {}", path.display()),
+            Self::AskPassword { times, .. } => {
+                write!(f, "a password, asked for up to {times} times")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// `~/.ssh`
+pub(super) fn user_directory() -> Result<PathBuf, Error> {
+    let home = etcetera::home_dir()
+        .map_err(|_| Error::ApiMisuse("there is no home directory; name the files instead"))?;
+    Ok(home.join(".ssh"))
+}
+
+/// Reads and decrypts a key file. May block, on the disk and on a person.
+fn load(path: &Path, ask: Option<&Ask>) -> Result<PrivateKey, Error> {
+    let local = |error| Error::local("read the key file", path, error);
+    let size = fs::metadata(path).map_err(local)?.len();
+    if size > MAX_KEY_FILE {
+        return Err(local(std::io::Error::other("too large for a key file")));
+    }
+    let text = Secret::new(fs::read(path).map_err(local)?);
+    let parsed = match (PrivateKey::from_openssh(text.expose(), None), ask) {
+        (Err(PrivateKeyError::Encrypted), Some(ask)) => {
+            let question = format!("Enter passphrase for key '{}': ", path.display());
+            match ask(&question) {
+                Some(secret) => {
+                    PrivateKey::from_openssh(text.expose(), Some(secret.expose().as_bytes()))
+                }
+                None => Err(PrivateKeyError::Encrypted),
+            }
+        }
+        (parsed, _) => parsed,
+    };
+    parsed.map_err(|kind| {
+        Error::KeyFile(Arc::new(KeyFileError { path: path.to_owned(), kind }))
+    })
+}
+
+/// What became of one request.
+enum Outcome {
+    Success,
+    Failed { partial: bool },
+}
+
+/// The loop over the credentials.
+pub(super) struct Attempts<'a> {
+    front: &'a Front,
+    budget: &'a mut Budget,
+    user: &'a str,
+    host: &'a str,
+    on_banner: Option<&'a (dyn Fn(&ssh_wire::PeerText) + Send + Sync)>,
+    /// The methods that the server would accept; unknown before its first answer.
+    allowed: Option<Vec<String>>,
+}
+
+impl<'a> Attempts<'a> {
+    pub(super) const fn new(
+        front: &'a Front,
+        budget: &'a mut Budget,
+        user: &'a str,
+        host: &'a str,
+        on_banner: Option<&'a (dyn Fn(&ssh_wire::PeerText) + Send + Sync)>,
+    ) -> Self {
+        Self { front, budget, user, host, on_banner, allowed: None }
+    }
+
+    /// Tries the credentials in order until the server is content.
+    pub(super) async fn run(mut self, auth: Auth) -> Result<(), Error> {
+        let plan = auth.plan();
+        let mut queue: VecDeque<Credential> = auth.credentials.into();
+        // What could not even be tried. Told if nothing else was.
+        let mut unusable = None;
+        while let Some(credential) = queue.pop_front() {
+            if matches!(credential, Credential::AskPassword { .. })
+                && self.allowed.is_none()
+                && let Outcome::Success = self.attempt(&Credential::None).await?
+            {
+                return Ok(());
+            }
+            if !self.allows(credential.method()) {
+                continue;
+            }
+            let (ready, again) = match self.prepare(credential).await {
+                Ok(Some(prepared)) => prepared,
+                Ok(None) => continue,
+                Err(error) => {
+                    unusable.get_or_insert(error);
+                    continue;
+                }
+            };
+            match self.attempt(&ready).await? {
+                Outcome::Success => return Ok(()),
+                Outcome::Failed { partial } => {
+                    if let Some(again) = again.filter(|_| !partial) {
+                        queue.push_front(again);
+                    }
+                }
+            }
+        }
+        let record = self.front.auth_record();
+        match unusable {
+            Some(error) if record.attempts.iter().all(|attempt| attempt.method == Method::None) => {
+                Err(error)
+            }
+            _ => Err(Error::Auth(Box::new(AuthFailure {
+                user: self.user.to_owned(),
+                plan: plan.steps,
+                record,
+                remaining: self.allowed.unwrap_or_default(),
+            }))),
+        }
+    }
+
+    fn allows(&self, method: &str) -> bool {
+        method == "none"
+            || self.allowed.as_ref().is_none_or(|allowed| allowed.iter().any(|name| name == method))
+    }
+
+    /// Reads the file or asks the person; what is to be sent, and what to try again if it fails.
+    async fn prepare(
+        &self,
+        credential: Credential,
+    ) -> Result<Option<(Credential, Option<Credential>)>, Error> {
+        match credential {
+            Credential::KeyFile { path, passphrase, optional } => {
+                let loaded = blocking(move || load(&path, passphrase.as_ref())).await?;
+                match loaded {
+                    Ok(key) => Ok(Some((Credential::Key(key), None))),
+                    Err(_) if optional => Ok(None),
+                    Err(error) => Err(error),
+                }
+            }
+            Credential::AskPassword { ask, times } => {
+                let Some(left) = times.checked_sub(1) else { return Ok(None) };
+                let again = (left > 0)
+                    .then(|| Credential::AskPassword { ask: Arc::clone(&ask), times: left });
+                let question = format!("{}@{}'s password: ", self.user, self.host);
+                let answer = blocking(move || ask(&question)).await?;
+                Ok(answer.map(|password| (Credential::Password(password), again)))
+            }
+            other => Ok(Some((other, None))),
+        }
+    }
+
+    /// Sends one request and waits for its answer.
+    async fn attempt(&mut self, credential: &Credential) -> Result<Outcome, Error> {
+        let sent = self.front.with_authenticator(|auth, out| match credential {
+            Credential::Password(password) => auth.try_password(password.clone(), out),
+            Credential::Key(key) => auth.try_key(key, out),
+            _ => auth.try_none(out),
+        })?;
+        match sent {
+            Ok(()) => {}
+            // Of no use here; the record says so, and the next one gets its turn.
+            Err(RequestError::NoAlgorithm { .. } | RequestError::AlreadyTried) => {
+                return Ok(Outcome::Failed { partial: false });
+            }
+            Err(error) => return Err(Error::AuthRequest(Box::new(error))),
+        }
+        loop {
+            let event = self.budget.spend(Phase::Authentication, self.front.next_event()).await??;
+            match event {
+                SessionEvent::Authenticated => return Ok(Outcome::Success),
+                SessionEvent::Auth(AuthEvent::Failed { remaining, partial }) => {
+                    self.allowed = Some(remaining.to_strings());
+                    return Ok(Outcome::Failed { partial });
+                }
+                SessionEvent::Auth(AuthEvent::Banner(text)) => {
+                    if let Some(on_banner) = self.on_banner {
+                        on_banner(&text);
+                    }
+                }
+                // A request to change the password: nobody here has another one.
+                SessionEvent::Auth(AuthEvent::ChangePassword { .. }) => {
+                    return Ok(Outcome::Failed { partial: false });
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Credential {
+    /// The method's name in RFC 4252.
+    const fn method(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Password(_) | Self::AskPassword { .. } => "password",
+            Self::Key(_) | Self::KeyFile { .. } => "publickey",
+        }
+    }
+}
+
+/// Runs what may block on a thread where it may.
+pub(super) async fn blocking<T: Send + 'static>(
+    act: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(act).await.map_err(|_| Error::Closed)
+}

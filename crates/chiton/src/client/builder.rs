@@ -1,0 +1,358 @@
+//! From a host name to an authenticated connection.
+
+use core::{fmt, future::Future, future::poll_fn, task::Poll, time::Duration};
+use std::{io, sync::Arc};
+
+use ssh_auth::{
+    AuthRecord,
+    client::{Authenticator, RequestError},
+};
+use ssh_crypto::rng::SystemRng;
+use ssh_keys::known_hosts::HostName;
+use ssh_transport::{Config, HostKeyOffer, Preferences, Transport};
+use ssh_wire::{PeerText, Time};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::Instant,
+};
+
+use super::{
+    Auth, Client, HostKeys,
+    auth::{Attempts, blocking},
+};
+use crate::{
+    driver::{Connection, Driver, KeepAlive, Plain, Shared, Socket},
+    error::{ConnectError, Error, Phase},
+    limits::Limits,
+    session::{Session, SessionEvent},
+};
+
+/// How long everything from DNS to authentication may take, unless said otherwise. What a person
+/// takes to answer a question does not count.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Whoever connects has to say which host keys to trust.
+#[derive(Debug)]
+pub struct WantsHostKeys(());
+
+/// Whoever connects has to say how to authenticate.
+#[derive(Debug)]
+pub struct WantsAuth(HostKeys);
+
+/// Everything that has to be said has been said.
+#[derive(Debug)]
+pub struct Ready {
+    host_keys: HostKeys,
+    auth: Auth,
+}
+
+type OnBanner = Arc<dyn Fn(&PeerText) + Send + Sync>;
+
+/// Describes a connection. See [`Client::builder`].
+#[must_use]
+pub struct Builder<Stage> {
+    host: String,
+    port: u16,
+    user: Option<String>,
+    config: Config,
+    limits: Limits,
+    timeout: Duration,
+    keepalive: Option<KeepAlive>,
+    on_banner: Option<OnBanner>,
+    stage: Stage,
+}
+
+impl Builder<WantsHostKeys> {
+    pub(super) fn new(host: String, port: u16) -> Self {
+        Self {
+            host,
+            port,
+            user: None,
+            config: Config::default(),
+            limits: Limits::default(),
+            timeout: CONNECT_TIMEOUT,
+            keepalive: None,
+            on_banner: None,
+            stage: WantsHostKeys(()),
+        }
+    }
+
+    /// Which host keys to trust.
+    pub fn host_keys(self, host_keys: HostKeys) -> Builder<WantsAuth> {
+        self.with(|_| WantsAuth(host_keys))
+    }
+
+    /// The way round checking the host key.
+    pub const fn dangerous(self) -> Dangerous {
+        Dangerous(self)
+    }
+}
+
+/// What no program that talks to anything but itself should do.
+#[derive(Debug)]
+#[must_use]
+pub struct Dangerous(Builder<WantsHostKeys>);
+
+impl Dangerous {
+    /// Accepts whatever key the host shows. Anybody on the way can then read and change
+    /// everything, passwords included.
+    pub fn accept_any_host_key(self) -> Builder<WantsAuth> {
+        self.0.host_keys(HostKeys::anything())
+    }
+}
+
+impl Builder<WantsAuth> {
+    /// How to authenticate.
+    pub fn auth(self, auth: Auth) -> Builder<Ready> {
+        self.with(|WantsAuth(host_keys)| Ready { host_keys, auth })
+    }
+}
+
+impl<Stage> Builder<Stage> {
+    fn with<Next>(self, next: impl FnOnce(Stage) -> Next) -> Builder<Next> {
+        let Self { host, port, user, config, limits, timeout, keepalive, on_banner, stage } = self;
+        let stage = next(stage);
+        Builder { host, port, user, config, limits, timeout, keepalive, on_banner, stage }
+    }
+
+    /// The user to log in as. Unless said, it is whoever runs this program.
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
+    /// Which algorithms to offer, in which order. Unless said, [`Preferences::modern`].
+    pub fn algorithms(mut self, preferences: Preferences) -> Self {
+        self.config.preferences = preferences;
+        self
+    }
+
+    /// How much the peer can make this program hold.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How long everything from DNS to authentication may take; 30 s unless said otherwise. What
+    /// a person takes to answer a question does not count.
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Asks an idle server every `interval` whether it is still there, and gives it up after
+    /// `max_missed` questions without any answer.
+    pub const fn keepalive(mut self, interval: Duration, max_missed: u32) -> Self {
+        self.keepalive = Some(KeepAlive { interval, max_missed });
+        self
+    }
+
+    /// Exchanges new keys after this many bytes in either direction (RFC 4253 §9).
+    pub const fn rekey_after(mut self, bytes: u64) -> Self {
+        self.config.limits.rekey_bytes = bytes;
+        self
+    }
+
+    /// Exchanges new keys after this time (RFC 4253 §9).
+    pub const fn rekey_every(mut self, time: Duration) -> Self {
+        self.config.limits.rekey_interval = time;
+        self
+    }
+
+    /// Is shown what the server has to say before authentication (RFC 4252 §5.4).
+    pub fn on_banner(mut self, show: impl Fn(&PeerText) + Send + Sync + 'static) -> Self {
+        self.on_banner = Some(Arc::new(show));
+        self
+    }
+}
+
+impl Builder<Ready> {
+    /// Connects over TCP.
+    ///
+    /// # Errors
+    /// See [`Error`]; each says in which phase it happened.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the socket.
+    pub async fn connect(self) -> Result<Client, Error> {
+        let mut budget = Budget::new(self.timeout);
+        let socket = open_tcp(&self.host, self.port, &mut budget).await?;
+        self.handshake(socket, budget).await
+    }
+
+    /// Connects over a stream that is open already: through a proxy, a tunnel, a pipe. The host
+    /// name serves to look up the host key.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the stream.
+    pub async fn connect_over<S>(self, stream: S) -> Result<Client, Error>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let budget = Budget::new(self.timeout);
+        self.handshake(Plain(stream), budget).await
+    }
+
+    async fn handshake<S>(self, socket: S, mut budget: Budget) -> Result<Client, Error>
+    where
+        S: Socket + 'static,
+    {
+        let Self { host, port, user, mut config, limits, keepalive, on_banner, stage, .. } = self;
+        let Ready { host_keys, auth } = stage;
+        let user = match user {
+            Some(user) => user,
+            None => whoami::username()
+                .map_err(|_| Error::ApiMisuse("cannot tell who runs this program; name a user"))?,
+        };
+        let name =
+            HostName::new(&host, port).map_err(|_| Error::Destination(host.as_str().into()))?;
+        config.preferences.prefer_host_key_types(&host_keys.known_types(&name));
+
+        let (session, inbound) = Session::client(
+            Arc::new(config),
+            &user,
+            limits.connection(),
+            Box::new(SystemRng),
+            Time::ZERO,
+        );
+        let shared = Shared::new(session, Instant::now());
+        let front = Front { connection: Arc::new(Connection { shared: Arc::clone(&shared) }) };
+        tokio::spawn(Driver::new(socket, inbound, shared, keepalive));
+
+        loop {
+            match budget.spend(Phase::KeyExchange, front.next_event()).await?? {
+                SessionEvent::HostKey(offer) => {
+                    let (policy, name) = (host_keys.clone(), name.clone());
+                    let key = offer.key().clone();
+                    match blocking(move || policy.check(&name, &key)).await? {
+                        Ok(()) => front.trust(offer)?,
+                        Err(error) => {
+                            front.refuse(offer);
+                            return Err(error);
+                        }
+                    }
+                }
+                SessionEvent::AuthReady => break,
+                _ => {}
+            }
+        }
+        Attempts::new(&front, &mut budget, &user, &host, on_banner.as_deref()).run(auth).await?;
+        Ok(Client::new(front.connection))
+    }
+}
+
+impl<Stage: fmt::Debug> fmt::Debug for Builder<Stage> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("user", &self.user)
+            .field("stage", &self.stage)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Opens a TCP connection to the first address that answers.
+async fn open_tcp(host: &str, port: u16, budget: &mut Budget) -> Result<TcpStream, Error> {
+    let failed = |source| Arc::new(ConnectError { to: format!("{host} port {port}"), source });
+    let lookup = tokio::net::lookup_host((host, port));
+    let addresses = budget
+        .spend(Phase::Resolving, lookup)
+        .await?
+        .map_err(|source| Error::Resolve(failed(source)))?;
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut none = true;
+    for address in addresses {
+        none = false;
+        match budget.spend(Phase::Connecting, TcpStream::connect(address)).await? {
+            Ok(socket) => {
+                // Without it each small packet may wait for the acknowledgement of the one before.
+                socket.set_nodelay(true).map_err(|source| Error::Connect(failed(source)))?;
+                return Ok(socket);
+            }
+            Err(error) => last = error,
+        }
+    }
+    let error = failed(last);
+    Err(if none { Error::Resolve(error) } else { Error::Connect(error) })
+}
+
+/// The time that is left for connecting. Only waiting for the network counts.
+pub(super) struct Budget {
+    total: Duration,
+    left: Duration,
+}
+
+impl Budget {
+    const fn new(total: Duration) -> Self {
+        Self { total, left: total }
+    }
+
+    /// Waits for `what`, as long as there is time.
+    pub(super) async fn spend<T>(
+        &mut self,
+        phase: Phase,
+        what: impl Future<Output = T>,
+    ) -> Result<T, Error> {
+        let start = Instant::now();
+        let result = tokio::time::timeout(self.left, what).await;
+        self.left = self.left.saturating_sub(start.elapsed());
+        result.map_err(|_| Error::TimedOut(phase, self.total))
+    }
+}
+
+/// The connection as seen by whoever sets it up.
+pub(super) struct Front {
+    pub(super) connection: Arc<Connection>,
+}
+
+impl Front {
+    /// The next event of the handshake or of authentication.
+    pub(super) async fn next_event(&self) -> Result<SessionEvent, Error> {
+        poll_fn(|cx| {
+            let event = self.connection.shared.with(|state| state.next_event(cx.waker()));
+            event.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+
+    fn trust(&self, offer: HostKeyOffer) -> Result<(), Error> {
+        self.connection.shared.with(|state| {
+            state.alive()?;
+            let now = state.now();
+            let event = state.session.answer_host_key(offer.trust(), now)?;
+            match event {
+                Some(event) => state.on_event(event, &mut Vec::new()),
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn refuse(&self, offer: HostKeyOffer) {
+        self.connection.shared.with(|state| state.session.refuse_host_key(offer));
+    }
+
+    pub(super) fn with_authenticator(
+        &self,
+        act: impl FnOnce(&mut Authenticator, &mut Transport) -> Result<(), RequestError>,
+    ) -> Result<Result<(), RequestError>, Error> {
+        self.connection.shared.with(|state| {
+            state.alive()?;
+            match state.session.authenticator() {
+                Some((auth, transport)) => Ok(act(auth, transport)),
+                None => Err(Error::ApiMisuse("authentication is over")),
+            }
+        })
+    }
+
+    /// What was tried so far.
+    pub(super) fn auth_record(&self) -> AuthRecord {
+        self.connection.shared.with(|state| {
+            state.session.authenticator().map(|(auth, _)| auth.record().clone()).unwrap_or_default()
+        })
+    }
+}

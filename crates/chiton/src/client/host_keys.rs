@@ -1,0 +1,390 @@
+//! Which host keys to trust.
+
+use std::{
+    fmt, fs, io,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use ssh_crypto::rng::SystemRng;
+use ssh_keys::{
+    Fingerprint, KeyType, PublicKey,
+    known_hosts::{self, HostName, KnownHosts, KnownKey, Verdict},
+};
+
+use crate::error::{Error, HostKeyError, HostKeyReason};
+
+/// A policy: which host keys to trust.
+///
+/// No policy ever accepts a key that a file marks as revoked, and only
+/// [`Dangerous::accept_any_host_key`](super::Dangerous::accept_any_host_key) accepts a key other
+/// than the one that is known for a host.
+#[derive(Clone)]
+#[must_use]
+pub struct HostKeys {
+    source: Source,
+    unknown: Unknown,
+    /// Where new keys go.
+    file: Option<PathBuf>,
+    hashed: bool,
+}
+
+#[derive(Clone)]
+enum Source {
+    Files(Arc<KnownHosts>),
+    Exactly(Arc<PublicKey>),
+    Anything,
+}
+
+/// What to do with a host that no file knows.
+#[derive(Clone)]
+enum Unknown {
+    Refuse,
+    Remember,
+    Ask(Arc<dyn Fn(&UnknownHost) -> HostKeyAnswer + Send + Sync>),
+    Warn(Arc<dyn Fn(&UnknownHost) + Send + Sync>),
+}
+
+/// A host that no file lists a key for, shown to whoever decides.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UnknownHost {
+    /// The host as known_hosts names it: `host`, or `[host]:port`.
+    pub host: String,
+    /// The key that it proved to hold.
+    pub key: PublicKey,
+    /// The key's fingerprint, to compare with what the owner says.
+    pub fingerprint: Fingerprint,
+    /// Types of keys that are known for this host; it showed one of another type.
+    pub known_types: Vec<KeyType>,
+}
+
+/// The answer to an unknown host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostKeyAnswer {
+    /// Go on, this time.
+    Accept,
+    /// Go on, and add the key to the file.
+    AcceptAndRemember,
+    /// Do not connect.
+    Refuse,
+}
+
+impl HostKeys {
+    /// Trusts what this known_hosts file lists, and nothing else. Keys that another policy adds
+    /// go into it.
+    ///
+    /// A file that does not exist lists nothing.
+    ///
+    /// # Errors
+    /// The file exists and cannot be read: that never means "no check".
+    pub fn known_hosts(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::files(&[path.as_ref().to_owned()], &[])
+    }
+
+    /// Trusts what any of these files lists: the user's, then the system's. New keys go into the
+    /// first of the user's.
+    ///
+    /// # Errors
+    /// A file exists and cannot be read.
+    pub fn files(user: &[PathBuf], system: &[PathBuf]) -> Result<Self, Error> {
+        let mut known = KnownHosts::default();
+        for path in user.iter().chain(system) {
+            match fs::read(path) {
+                Ok(text) => known.extend(KnownHosts::parse(&text, &path.display().to_string())),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::local("read", path, error)),
+            }
+        }
+        Ok(Self {
+            source: Source::Files(Arc::new(known)),
+            unknown: Unknown::Refuse,
+            file: user.first().cloned(),
+            hashed: false,
+        })
+    }
+
+    /// Trusts what the user's and the system's known_hosts files list, where OpenSSH keeps them.
+    ///
+    /// # Errors
+    /// There is no home directory, or a file exists and cannot be read.
+    pub fn default_files() -> Result<Self, Error> {
+        let ssh = super::auth::user_directory()?;
+        Self::files(
+            &[ssh.join("known_hosts"), ssh.join("known_hosts2")],
+            &["/etc/ssh/ssh_known_hosts".into(), "/etc/ssh/ssh_known_hosts2".into()],
+        )
+    }
+
+    /// Trusts exactly this key, whatever the host is called.
+    pub fn exactly(key: PublicKey) -> Self {
+        Self {
+            source: Source::Exactly(Arc::new(key)),
+            unknown: Unknown::Refuse,
+            file: None,
+            hashed: false,
+        }
+    }
+
+    pub(super) const fn anything() -> Self {
+        Self { source: Source::Anything, unknown: Unknown::Refuse, file: None, hashed: false }
+    }
+
+    /// Refuses unknown hosts. This is the default.
+    pub fn strict(mut self) -> Self {
+        self.unknown = Unknown::Refuse;
+        self
+    }
+
+    /// Accepts unknown hosts and remembers them: trust on first use.
+    pub fn accept_new(mut self) -> Self {
+        self.unknown = Unknown::Remember;
+        self
+    }
+
+    /// Asks about unknown hosts. The callback runs on a thread where it may block.
+    pub fn ask(
+        mut self,
+        ask: impl Fn(&UnknownHost) -> HostKeyAnswer + Send + Sync + 'static,
+    ) -> Self {
+        self.unknown = Unknown::Ask(Arc::new(ask));
+        self
+    }
+
+    /// Accepts unknown hosts without remembering them, and tells of each.
+    pub fn warn(mut self, warn: impl Fn(&UnknownHost) + Send + Sync + 'static) -> Self {
+        self.unknown = Unknown::Warn(Arc::new(warn));
+        self
+    }
+
+    /// Writes host names hashed when keys are added, so that the file does not tell where its
+    /// owner goes.
+    pub const fn hashed(mut self, hashed: bool) -> Self {
+        self.hashed = hashed;
+        self
+    }
+
+    /// The types of the keys that are known for a host. Asking for these first keeps a server
+    /// that has several keys from looking as if its key had changed.
+    pub(super) fn known_types(&self, host: &HostName) -> Vec<KeyType> {
+        match &self.source {
+            Source::Files(known) => known.algorithms_for(host),
+            Source::Exactly(key) => vec![key.key_type()],
+            Source::Anything => Vec::new(),
+        }
+    }
+
+    /// Decides about a key that the host proved to hold. May block.
+    pub(super) fn check(&self, host: &HostName, key: &PublicKey) -> Result<(), Error> {
+        let refuse = |reason| {
+            Err(Error::HostKey(Box::new(HostKeyError {
+                host: host.to_string(),
+                key_type: key.key_type().name(),
+                fingerprint: key.fingerprint(),
+                reason,
+            })))
+        };
+        let known = match &self.source {
+            Source::Anything => return Ok(()),
+            Source::Exactly(expected) if **expected == *key => return Ok(()),
+            Source::Exactly(expected) => {
+                let known = vec![format!("the expected key {}", expected.fingerprint())];
+                return refuse(HostKeyReason::Changed { known });
+            }
+            Source::Files(known) => known,
+        };
+        let known_types = match known.lookup(host, key) {
+            Verdict::Known => return Ok(()),
+            Verdict::Revoked { source, line } => {
+                return refuse(HostKeyReason::Revoked { at: format!("{source}:{line}") });
+            }
+            Verdict::Changed { known } => {
+                let place = |known: &KnownKey| format!("{}:{}", known.source, known.line);
+                let known = known.iter().map(place).collect();
+                return refuse(HostKeyReason::Changed { known });
+            }
+            Verdict::OtherTypes { .. } => known.algorithms_for(host),
+            Verdict::Unknown => Vec::new(),
+        };
+        let unknown = UnknownHost {
+            host: host.to_string(),
+            key: key.clone(),
+            fingerprint: key.fingerprint(),
+            known_types,
+        };
+        match &self.unknown {
+            Unknown::Refuse => refuse(HostKeyReason::Unknown { file: self.file.clone() }),
+            Unknown::Remember => self.remember(host, key),
+            Unknown::Warn(warn) => {
+                warn(&unknown);
+                Ok(())
+            }
+            Unknown::Ask(ask) => match ask(&unknown) {
+                HostKeyAnswer::Accept => Ok(()),
+                HostKeyAnswer::AcceptAndRemember => self.remember(host, key),
+                HostKeyAnswer::Refuse => refuse(HostKeyReason::Refused),
+            },
+        }
+    }
+
+    /// Adds a line to the file. One write in append mode: another program that does the same at
+    /// the same time cannot tear it.
+    fn remember(&self, host: &HostName, key: &PublicKey) -> Result<(), Error> {
+        let Some(path) = &self.file else { return Ok(()) };
+        if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
+            create_private_dir(directory)
+                .map_err(|error| Error::local("create the directory", directory, error))?;
+        }
+        let mut rng = SystemRng;
+        let mut line = known_hosts::entry_line(
+            host,
+            key,
+            if self.hashed { Some(&mut rng) } else { None },
+        );
+        let append = || {
+            let mut file = fs::OpenOptions::new().append(true).create(true).read(true).open(path)?;
+            if !ends_with_newline(path)? {
+                line.insert(0, '\n');
+            }
+            file.write_all(line.as_bytes())
+        };
+        let mut append = append;
+        append().map_err(|error| Error::local("add the host key to", path, error))
+    }
+}
+
+fn ends_with_newline(path: &Path) -> io::Result<bool> {
+    // known_hosts files are small; a missing newline at the end would glue two entries together.
+    Ok(fs::read(path)?.last().is_none_or(|last| *last == b'\n'))
+}
+
+fn create_private_dir(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+impl fmt::Debug for HostKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = match &self.source {
+            Source::Files(_) => "files",
+            Source::Exactly(_) => "exactly one key",
+            Source::Anything => "anything",
+        };
+        let unknown = match &self.unknown {
+            Unknown::Refuse => "refuse",
+            Unknown::Remember => "accept and remember",
+            Unknown::Ask(_) => "ask",
+            Unknown::Warn(_) => "warn",
+        };
+        f.debug_struct("HostKeys")
+            .field("source", &source)
+            .field("unknown", &unknown)
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ssh_crypto::rng::SeededRng;
+    use ssh_keys::PrivateKey;
+
+    fn key(seed: u64) -> PublicKey {
+        PrivateKey::generate(KeyType::Ed25519, &mut SeededRng::new(seed)).unwrap().public().clone()
+    }
+
+    fn file(lines: &str) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("known_hosts");
+        fs::write(&path, lines).unwrap();
+        (dir, path)
+    }
+
+    fn reason(result: Result<(), Error>) -> HostKeyReason {
+        match result {
+            Err(Error::HostKey(error)) => error.reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Every policy but the insecure one, all of them as willing as they can be.
+    fn policies(path: &Path) -> Vec<HostKeys> {
+        let from = || HostKeys::known_hosts(path).unwrap();
+        vec![
+            from(),
+            from().strict(),
+            from().accept_new(),
+            from().ask(|_| HostKeyAnswer::AcceptAndRemember),
+            from().warn(|_| {}),
+        ]
+    }
+
+    #[test]
+    fn no_policy_accepts_a_changed_key() {
+        let host = HostName::new("h", 22).unwrap();
+        let (_dir, path) = file(&known_hosts::entry_line(&host, &key(1), None));
+        for policy in policies(&path) {
+            assert!(
+                matches!(reason(policy.check(&host, &key(2))), HostKeyReason::Changed { .. }),
+                "{policy:?}"
+            );
+            assert!(policy.check(&host, &key(1)).is_ok());
+        }
+    }
+
+    #[test]
+    fn no_policy_accepts_a_revoked_key() {
+        let host = HostName::new("h", 22).unwrap();
+        let line = known_hosts::entry_line(&host, &key(1), None);
+        let (_dir, path) = file(&format!("{line}@revoked * {}", line.split_once(' ').unwrap().1));
+        for policy in policies(&path) {
+            assert!(
+                matches!(reason(policy.check(&host, &key(1))), HostKeyReason::Revoked { .. }),
+                "{policy:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn accept_new_remembers_and_is_strict_from_then_on() {
+        let host = HostName::new("Example.ORG", 2222).unwrap();
+        let (_dir, path) = file("# no newline at the end");
+        for hashed in [false, true] {
+            let policy = HostKeys::known_hosts(&path).unwrap().accept_new().hashed(hashed);
+            policy.check(&host, &key(3)).unwrap();
+        }
+        let again = HostKeys::known_hosts(&path).unwrap();
+        again.check(&host, &key(3)).unwrap();
+        assert!(matches!(reason(again.check(&host, &key(4))), HostKeyReason::Changed { .. }));
+        let other = HostName::new("example.org", 22).unwrap();
+        assert!(matches!(reason(again.check(&other, &key(3))), HostKeyReason::Unknown { .. }));
+    }
+
+    #[test]
+    fn strict_refuses_the_unknown_and_writes_nothing() {
+        let (_dir, path) = file("");
+        let policy = HostKeys::known_hosts(&path).unwrap();
+        let result = policy.check(&HostName::new("h", 22).unwrap(), &key(5));
+        assert!(matches!(reason(result), HostKeyReason::Unknown { .. }));
+        assert_eq!(fs::read(&path).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_an_error_and_not_no_check() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(HostKeys::known_hosts(dir.path()), Err(Error::LocalFile(_))));
+    }
+
+    #[test]
+    fn an_expected_key_is_the_only_one() {
+        let policy = HostKeys::exactly(key(6));
+        let host = HostName::new("h", 22).unwrap();
+        policy.check(&host, &key(6)).unwrap();
+        assert!(policy.check(&host, &key(7)).is_err());
+    }
+}

@@ -1,0 +1,66 @@
+//! What the driver needs of a stream, and what it asks of TCP.
+
+use core::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+use std::io;
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+/// A read of fewer bytes than this is part of a small exchange, in which the peer waits for our
+/// acknowledgement; larger ones are bulk, in which the kernel knows best.
+const SMALL_READ: usize = 16 * 1024;
+
+/// A byte stream to the peer.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + Send {
+    /// Called after `n` bytes were read.
+    fn after_read(&self, _n: usize) {}
+}
+
+impl Socket for TcpStream {
+    /// Linux falls back to delayed acknowledgements by itself; in small exchanges each of them
+    /// costs the peer up to 40 ms if it has Nagle's algorithm on.
+    fn after_read(&self, n: usize) {
+        if n < SMALL_READ {
+            #[cfg(target_os = "linux")]
+            rustix::net::sockopt::set_tcp_quickack(self, true).ok();
+        }
+    }
+}
+
+/// Any other stream.
+pub(crate) struct Plain<S>(pub(crate) S);
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket for Plain<S> {}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Plain<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Plain<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,50 @@
+//! How much a peer can make a connection hold, in one place.
+
+/// Bounds on what a connection holds in memory for its peer.
+///
+/// SSH gives each channel a window but the connection none; `connection_budget` is the missing
+/// one. [`Limits::worst_case`] adds everything up.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The receive window that a channel starts with, in bytes. It grows with what the link can
+    /// carry.
+    pub initial_window: u32,
+    /// The largest receive window of a channel, in bytes.
+    pub max_window: u32,
+    /// Bytes that may be received and not read, over all channels. Beyond it no channel gets new
+    /// credit.
+    pub connection_budget: usize,
+    /// Channels open at once.
+    pub max_channels: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let defaults = ssh_connection::Limits::default();
+        Self {
+            initial_window: defaults.initial_window,
+            max_window: defaults.max_window,
+            connection_budget: defaults.connection_budget,
+            max_channels: defaults.max_channels,
+        }
+    }
+}
+
+impl Limits {
+    /// The most that received and unread data can take, in bytes.
+    #[must_use]
+    pub fn worst_case(&self) -> usize {
+        self.connection().worst_case()
+    }
+
+    pub(crate) fn connection(&self) -> ssh_connection::Limits {
+        let mut limits = ssh_connection::Limits::default();
+        limits.initial_window = self.initial_window;
+        limits.max_window = self.max_window;
+        limits.connection_budget = self.connection_budget;
+        limits.max_channels = self.max_channels;
+        limits.read_block = crate::driver::READ_CHUNK;
+        limits
+    }
+}

@@ -1,0 +1,369 @@
+//! The whole of SSH without I/O: the three layers in one value.
+//!
+//! A [`Session`] is the transport, then authentication, then the connection protocol, each begun
+//! by the proof that the one before has ended. It takes bytes, the time and randomness, and gives
+//! bytes, events and one deadline. The tokio client and server of this crate are loops around
+//! it; `examples/sans_io_loop.rs` is another one, on threads.
+//!
+//! ```text
+//! socket ──► Inbound::buffer ─ Inbound::next ─► Session::handle ─► SessionEvent
+//! socket ◄── Session::take_output ◄─ Session::{authenticator, connection, …}
+//! ```
+//!
+//! [`Inbound`] is a value of its own, so that whoever reads the socket decrypts without holding a
+//! lock that others need for writing.
+
+use std::sync::Arc;
+
+use ssh_auth::{client, server};
+use ssh_connection::Mux;
+use ssh_crypto::rng::Rng;
+use ssh_transport::{
+    Config, Event, HostKeyOffer, HostKeyTrusted, Inbound, Payload, Received, Transport,
+};
+use ssh_wire::{DisconnectReason, Layer, PeerText, Time};
+
+use crate::error::{Error, PeerMisbehaved};
+
+/// Which side of the connection this is.
+pub use ssh_connection::Role;
+
+/// One SSH connection, client or server, as a state machine.
+#[derive(Debug)]
+pub struct Session {
+    transport: Transport,
+    stage: Stage,
+    start: Start,
+    limits: ssh_connection::Limits,
+}
+
+/// What authentication needs when the first key exchange is over.
+#[derive(Debug)]
+enum Start {
+    Client { user: String },
+    Server { methods: server::MethodSet, limits: server::Limits },
+}
+
+/// The protocol that is spoken above the transport now.
+#[derive(Debug)]
+enum Stage {
+    KeyExchange,
+    ClientAuth(Box<client::Authenticator>),
+    ServerAuth(Box<server::Acceptor>),
+    Connected(Box<Mux>),
+}
+
+/// What happened, and wants somebody's attention.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SessionEvent {
+    /// Client: the server proved that it holds this key. Whether it is the right host's is to be
+    /// answered with [`Session::answer_host_key`] or [`Session::refuse_host_key`].
+    HostKey(HostKeyOffer),
+    /// Client: the channel is encrypted and the host trusted; [`Session::authenticator`] is there.
+    AuthReady,
+    /// Client: news from authentication.
+    Auth(client::AuthEvent),
+    /// Server: somebody wants in. To be answered with [`Session::accept`],
+    /// [`Session::accept_partially`] or [`Session::reject`].
+    AuthQuestion(server::AuthQuestion),
+    /// Server: a request to be let in was refused without a question, for logs.
+    AuthRefused(server::Refusal),
+    /// Authentication has ended well; [`Session::connection`] is there.
+    Authenticated,
+    /// A key exchange after the first one is complete.
+    Rekeyed,
+    /// The peer said good-bye.
+    Disconnected(ssh_transport::Disconnect),
+    /// A message for the log (RFC 4253 §11.3).
+    Debug {
+        /// The peer thinks that it should be shown to the user.
+        always_display: bool,
+        /// The message.
+        text: PeerText,
+    },
+}
+
+impl Session {
+    /// Begins a connection as its client. Identification and first KEXINIT are in the output.
+    #[must_use]
+    pub fn client(
+        config: Arc<Config>,
+        user: &str,
+        limits: ssh_connection::Limits,
+        rng: Box<dyn Rng>,
+        now: Time,
+    ) -> (Self, Inbound) {
+        let (transport, inbound) = Transport::client(config, rng, now);
+        let start = Start::Client { user: user.to_owned() };
+        (Self { transport, stage: Stage::KeyExchange, start, limits }, inbound)
+    }
+
+    /// Begins a connection as its server. Identification and first KEXINIT are in the output.
+    #[must_use]
+    pub fn server(
+        config: Arc<Config>,
+        methods: server::MethodSet,
+        auth_limits: server::Limits,
+        limits: ssh_connection::Limits,
+        rng: Box<dyn Rng>,
+        now: Time,
+    ) -> (Self, Inbound) {
+        let (transport, inbound) = Transport::server(config, rng, now);
+        let start = Start::Server { methods, limits: auth_limits };
+        (Self { transport, stage: Stage::KeyExchange, start, limits }, inbound)
+    }
+
+    /// Handles one thing that [`Inbound::next`] gave.
+    ///
+    /// # Errors
+    /// Whatever ends the connection. A fitting `SSH_MSG_DISCONNECT` is then in the output.
+    pub fn handle(
+        &mut self,
+        received: Received,
+        inbound: &mut Inbound,
+        now: Time,
+    ) -> Result<Option<SessionEvent>, Error> {
+        let event = self.transport.handle(received, inbound, now)?;
+        self.on_transport_event(event, now)
+    }
+
+    fn on_transport_event(
+        &mut self,
+        event: Option<Event>,
+        now: Time,
+    ) -> Result<Option<SessionEvent>, Error> {
+        let Some(event) = event else { return Ok(None) };
+        Ok(match event {
+            Event::HostKey(offer) => Some(SessionEvent::HostKey(offer)),
+            Event::Established(session_id) => match &self.start {
+                Start::Client { user } => {
+                    let algorithms = self.transport.server_sig_algs().map(<[_]>::to_vec);
+                    self.stage = Stage::ClientAuth(Box::new(client::Authenticator::new(
+                        user,
+                        &session_id,
+                        algorithms,
+                        &mut self.transport,
+                    )));
+                    Some(SessionEvent::AuthReady)
+                }
+                Start::Server { methods, limits } => {
+                    self.stage = Stage::ServerAuth(Box::new(server::Acceptor::new(
+                        &session_id,
+                        *limits,
+                        *methods,
+                    )));
+                    None
+                }
+            },
+            Event::PeerExtensions => {
+                if let (Stage::ClientAuth(auth), Some(algorithms)) =
+                    (&mut self.stage, self.transport.server_sig_algs())
+                {
+                    auth.set_server_sig_algs(algorithms.to_vec());
+                }
+                None
+            }
+            Event::Payload(payload) => self.on_payload(payload, now)?,
+            Event::Rekeyed => Some(SessionEvent::Rekeyed),
+            Event::Disconnected(disconnect) => Some(SessionEvent::Disconnected(disconnect)),
+            Event::Debug { always_display, text } => {
+                Some(SessionEvent::Debug { always_display, text })
+            }
+            _ => None,
+        })
+    }
+
+    /// Gives a payload to the layer that owns its number, if that layer is there (RFC 4250 §4.1).
+    fn on_payload(
+        &mut self,
+        payload: Payload,
+        now: Time,
+    ) -> Result<Option<SessionEvent>, Error> {
+        let number = payload.number();
+        let result = match (Layer::of(number), &mut self.stage) {
+            // SERVICE_REQUEST and SERVICE_ACCEPT belong to the transport's numbers and to
+            // authentication's meaning.
+            (Layer::Transport | Layer::Auth, Stage::ClientAuth(auth)) => {
+                return match auth.handle(payload.bytes(), &mut self.transport) {
+                    Ok(Some(client::AuthEvent::Success(proof))) => {
+                        let limits = self.limits.clone();
+                        self.stage =
+                            Stage::Connected(Box::new(Mux::new(proof, Role::Client, limits)));
+                        Ok(Some(SessionEvent::Authenticated))
+                    }
+                    Ok(event) => Ok(event.map(SessionEvent::Auth)),
+                    Err(error) => Err(self.fail(error.into())),
+                };
+            }
+            (Layer::Transport | Layer::Auth, Stage::ServerAuth(acceptor)) => {
+                return match acceptor.handle(payload.bytes(), &mut self.transport) {
+                    Ok(event) => Ok(event.and_then(server_event)),
+                    Err(error) => Err(self.fail(error.into())),
+                };
+            }
+            (Layer::Connection, Stage::Connected(mux)) => {
+                mux.handle(payload.into_bytes(), now, &mut self.transport).map_err(Error::from)
+            }
+            // RFC 4252 §5.1: requests after success are silently ignored; a banner as well.
+            (Layer::Auth, Stage::Connected(_)) if matches!(number, 50 | 53) => Ok(()),
+            (Layer::Unassigned, _) => {
+                self.transport.unimplemented(&payload);
+                Ok(())
+            }
+            (layer, _) => {
+                Err(Error::PeerMisbehaved(PeerMisbehaved::WrongPhase { number, layer }))
+            }
+        };
+        result.map(|()| None).map_err(|error| self.fail(error))
+    }
+
+    /// Queues the DISCONNECT that fits `error`.
+    fn fail(&mut self, error: Error) -> Error {
+        if let Some(reason) = error.disconnect() {
+            self.transport.disconnect(reason, &error.to_string());
+        }
+        error
+    }
+
+    /// Client: goes on with a host whose key was accepted.
+    ///
+    /// # Errors
+    /// As [`Self::handle`].
+    pub fn answer_host_key(
+        &mut self,
+        trusted: HostKeyTrusted,
+        now: Time,
+    ) -> Result<Option<SessionEvent>, Error> {
+        let event = self.transport.answer_host_key(trusted)?;
+        self.on_transport_event(event, now)
+    }
+
+    /// Client: ends the connection with a host whose key is not accepted.
+    pub fn refuse_host_key(&mut self, offer: HostKeyOffer) {
+        self.transport.refuse_host_key(offer);
+    }
+
+    /// Client: the authentication in progress and the outbox it speaks through.
+    pub fn authenticator(&mut self) -> Option<(&mut client::Authenticator, &mut Transport)> {
+        match &mut self.stage {
+            Stage::ClientAuth(auth) => Some((auth, &mut self.transport)),
+            _ => None,
+        }
+    }
+
+    /// Server: lets the user in, or asks a client that showed a key without a signature to sign.
+    /// The connection protocol begins with [`SessionEvent::Authenticated`].
+    ///
+    /// # Errors
+    /// As [`Self::handle`]: requests that came in the meantime are handled.
+    pub fn accept(
+        &mut self,
+        question: server::AuthQuestion,
+    ) -> Result<Option<SessionEvent>, Error> {
+        let Stage::ServerAuth(acceptor) = &mut self.stage else { return Ok(None) };
+        let Some(proof) = acceptor.accept(question, &mut self.transport) else {
+            return self.poll_acceptor();
+        };
+        self.stage = Stage::Connected(Box::new(Mux::new(proof, Role::Server, self.limits.clone())));
+        Ok(Some(SessionEvent::Authenticated))
+    }
+
+    /// Server: yes, and more is needed: one of the methods in `remaining`.
+    ///
+    /// # Errors
+    /// As [`Self::accept`].
+    pub fn accept_partially(
+        &mut self,
+        question: server::AuthQuestion,
+        remaining: server::MethodSet,
+    ) -> Result<Option<SessionEvent>, Error> {
+        if let Stage::ServerAuth(acceptor) = &mut self.stage {
+            acceptor.accept_partially(question, remaining, &mut self.transport);
+        }
+        self.poll_acceptor()
+    }
+
+    /// Server: no.
+    ///
+    /// # Errors
+    /// As [`Self::accept`], and a client that has failed too often.
+    pub fn reject(
+        &mut self,
+        question: server::AuthQuestion,
+    ) -> Result<Option<SessionEvent>, Error> {
+        if let Stage::ServerAuth(acceptor) = &mut self.stage
+            && let Err(error) = acceptor.reject(question, &mut self.transport)
+        {
+            return Err(self.fail(error.into()));
+        }
+        self.poll_acceptor()
+    }
+
+    /// Requests that a client sent ahead, while a question was open.
+    fn poll_acceptor(&mut self) -> Result<Option<SessionEvent>, Error> {
+        let Stage::ServerAuth(acceptor) = &mut self.stage else { return Ok(None) };
+        match acceptor.poll(&mut self.transport) {
+            Ok(event) => Ok(event.and_then(server_event)),
+            Err(error) => Err(self.fail(error.into())),
+        }
+    }
+
+    /// Server: text for the user to read before the login ends (RFC 4252 §5.4).
+    pub fn banner(&mut self, text: &str) {
+        if let Stage::ServerAuth(acceptor) = &mut self.stage {
+            acceptor.banner(text, &mut self.transport);
+        }
+    }
+
+    /// The channels, once authentication has ended well, and the outbox they speak through.
+    pub fn connection(&mut self) -> Option<(&mut Mux, &mut Transport)> {
+        match &mut self.stage {
+            Stage::Connected(mux) => Some((mux, &mut self.transport)),
+            _ => None,
+        }
+    }
+
+    /// The transport: what was negotiated, rekeying, disconnecting.
+    #[must_use]
+    pub const fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// The transport, to make it do something.
+    pub const fn transport_mut(&mut self) -> &mut Transport {
+        &mut self.transport
+    }
+
+    /// Swaps the bytes that are to be written to the socket against `spare`, which is cleared.
+    pub fn take_output(&mut self, spare: &mut Vec<u8>) {
+        self.transport.take_output(spare);
+    }
+
+    /// When [`Self::tick`] wants to be called, at the latest.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        self.transport.deadline()
+    }
+
+    /// Does what is due: rekeying by time, giving up on a key exchange that does not end.
+    ///
+    /// # Errors
+    /// As [`Self::handle`].
+    pub fn tick(&mut self, now: Time) -> Result<(), Error> {
+        self.transport.tick(now).map_err(Error::from)
+    }
+
+    /// Says good-bye. What is queued is still to be written to the socket.
+    pub fn disconnect(&mut self, reason: DisconnectReason, text: &str) {
+        self.transport.disconnect(reason, text);
+    }
+}
+
+fn server_event(event: server::ServerAuthEvent) -> Option<SessionEvent> {
+    match event {
+        server::ServerAuthEvent::Request(question) => Some(SessionEvent::AuthQuestion(question)),
+        server::ServerAuthEvent::Refused(refusal) => Some(SessionEvent::AuthRefused(refusal)),
+        _ => None,
+    }
+}

@@ -1,0 +1,434 @@
+//! SFTP: files on the other side, named and shaped like [`tokio::fs`].
+
+mod engine;
+mod file;
+mod path;
+mod transfer;
+
+pub use file::{File, OpenOptions};
+pub use path::RemotePath;
+pub use transfer::{Get, Progress, Put};
+
+use std::{path::PathBuf, sync::Arc};
+
+use sftp::{
+    Attrs, Extension,
+    client::{Client as Codec, Handle, Name, RequestId, Response},
+    extension::StatVfs,
+};
+
+use crate::{
+    Client,
+    command::Stdio,
+    error::{Error, SftpError, SftpErrorKind},
+};
+use engine::{Engine, Ticket};
+
+/// An SFTP session (version 3, with OpenSSH's extensions where the server has them).
+///
+/// Clones are handles on the same session; operations of all of them overlap. Paths and file
+/// names are bytes: nothing needs to be UTF-8.
+///
+/// # Cancel safety
+/// Dropping the future of an operation abandons its reply. Whether the server did what was asked
+/// is then not known; a handle that it opened is closed.
+#[derive(Clone, Debug)]
+pub struct Sftp {
+    engine: Arc<Engine>,
+    /// Keeps the connection open.
+    _client: Client,
+}
+
+/// An entry of a directory.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DirEntry {
+    /// The name: one component, as bytes. Never `.` or `..`, never with a `/`.
+    pub file_name: Vec<u8>,
+    /// A line as `ls -l` prints it, made by the server for people. Not to be parsed.
+    pub longname: Vec<u8>,
+    /// What the server says about it; links are not followed.
+    pub attrs: Attrs,
+}
+
+impl Sftp {
+    pub(crate) async fn open(client: &Client) -> Result<Self, Error> {
+        let child = client.subsystem("sftp").stderr(Stdio::Null).spawn().await?;
+        let engine = Engine::new(child.into_channel());
+        let sftp = Self { engine, _client: client.clone() };
+        // VERSION answers INIT. The limits come next and save many small requests.
+        let ticket = sftp.engine.ticket();
+        let start = async {
+            ticket.send(Codec::start)?;
+            ticket.reply().await?;
+            if sftp.has(Extension::Limits) {
+                ticket.send(Codec::ask_limits)?;
+                // A server that offers them and then has none leaves the draft's.
+                ticket.reply().await?;
+            }
+            Ok(())
+        };
+        start.await.map_err(|kind| error("start", &[], kind))?;
+        Ok(sftp)
+    }
+
+    /// True if the server offers the extension.
+    #[must_use]
+    pub fn has(&self, extension: Extension) -> bool {
+        self.engine
+            .client(|client| client.extensions().is_some_and(|offered| offered.contains(extension)))
+    }
+
+    /// Downloads a file. The future may be configured before it is awaited.
+    ///
+    /// Many requests are out at once; short answers are asked for again; the size is checked at
+    /// the end. If it fails, the local file holds what [`SftpErrorKind::Interrupted`] says.
+    pub fn get(&self, remote: impl Into<RemotePath>, local: impl Into<PathBuf>) -> Get {
+        Get::new(self.clone(), remote.into(), local.into())
+    }
+
+    /// Uploads a file. The future may be configured before it is awaited.
+    ///
+    /// Every write is confirmed by the server, and the size is checked at the end. If it fails,
+    /// the remote file holds what [`SftpErrorKind::Interrupted`] says.
+    pub fn put(&self, local: impl Into<PathBuf>, remote: impl Into<RemotePath>) -> Put {
+        Put::new(self.clone(), local.into(), remote.into())
+    }
+
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// The server's answer, or the end of the connection.
+    pub async fn open_file(&self, path: impl Into<RemotePath>) -> Result<File, Error> {
+        OpenOptions::new().read(true).open(self, path).await
+    }
+
+    /// Creates a file, or empties the one that is there, and opens it for writing.
+    ///
+    /// # Errors
+    /// The server's answer, or the end of the connection.
+    pub async fn create(&self, path: impl Into<RemotePath>) -> Result<File, Error> {
+        OpenOptions::new().write(true).create(true).truncate(true).open(self, path).await
+    }
+
+    /// Reads a whole file into memory.
+    ///
+    /// # Errors
+    /// The server's answer, or the end of the connection.
+    pub async fn read(&self, path: impl Into<RemotePath>) -> Result<Vec<u8>, Error> {
+        let mut file = self.open_file(path).await?;
+        let bytes = file.read_to_vec().await?;
+        file.close().await?;
+        Ok(bytes)
+    }
+
+    /// Writes `bytes` as the whole content of a file.
+    ///
+    /// # Errors
+    /// The server's answer, or the end of the connection.
+    pub async fn write(&self, path: impl Into<RemotePath>, bytes: &[u8]) -> Result<(), Error> {
+        let mut file = self.create(path).await?;
+        file.write_bytes(bytes).await?;
+        file.close().await
+    }
+
+    /// The entries of a directory, without `.` and `..`, in the server's order.
+    ///
+    /// # Errors
+    /// The server's answer, a name that is not one component, or the end of the connection.
+    pub async fn read_dir(&self, path: impl Into<RemotePath>) -> Result<Vec<DirEntry>, Error> {
+        let path = path.into();
+        let ticket = self.engine.ticket();
+        let list = async {
+            ticket.send(|client, out| client.opendir(path.as_bytes(), out))?;
+            let handle = expect_handle(ticket.reply().await?.1)?;
+            let listed = Self::list(&ticket, &handle).await;
+            ticket.send(|client, out| client.close(&handle, out))?;
+            let closed = ticket.reply().await.and_then(|(_, reply)| expect_ok(reply));
+            let entries = listed?;
+            closed?;
+            Ok(entries)
+        };
+        list.await.map_err(|kind| error("read_dir", path.as_bytes(), kind))
+    }
+
+    async fn list(ticket: &Ticket, handle: &Handle) -> Result<Vec<DirEntry>, SftpErrorKind> {
+        let mut entries = Vec::new();
+        loop {
+            ticket.send(|client, out| client.readdir(handle, out))?;
+            match ticket.reply().await?.1 {
+                Response::Names(names) => {
+                    for Name { filename, longname, attrs, .. } in names {
+                        if matches!(&*filename, b"." | b"..") {
+                            continue;
+                        }
+                        sftp::path::check_component(&filename, sftp::path::NamingRules::LOCAL)
+                            .map_err(SftpErrorKind::BadName)?;
+                        entries.push(DirEntry { file_name: filename, longname, attrs });
+                    }
+                }
+                Response::Status(status) if status.code == sftp::StatusCode::Eof => break,
+                other => expect_ok(other)?,
+            }
+        }
+        Ok(entries)
+    }
+
+    /// What the server says about a file; links are followed.
+    ///
+    /// # Errors
+    /// The server's answer, or the end of the connection.
+    pub async fn metadata(&self, path: impl Into<RemotePath>) -> Result<Attrs, Error> {
+        let path = path.into();
+        let reply = self.ask(|client, out| client.stat(path.as_bytes(), out)).await;
+        reply.and_then(expect_attrs).map_err(|kind| error("metadata", path.as_bytes(), kind))
+    }
+
+    /// What the server says about a file; of a link, about the link itself.
+    ///
+    /// # Errors
+    /// The server's answer, or the end of the connection.
+    pub async fn symlink_metadata(&self, path: impl Into<RemotePath>) -> Result<Attrs, Error> {
+        let path = path.into();
+        let reply = self.ask(|client, out| client.lstat(path.as_bytes(), out)).await;
+        reply
+            .and_then(expect_attrs)
+            .map_err(|kind| error("symlink_metadata", path.as_bytes(), kind))
+    }
+
+    /// Changes size, owner, permissions or times: what is set in `attrs`.
+    ///
+    /// # Errors
+    /// The server's answer, or the end of the connection.
+    pub async fn set_attrs(
+        &self,
+        path: impl Into<RemotePath>,
+        attrs: &Attrs,
+    ) -> Result<(), Error> {
+        let path = path.into();
+        self.act("set_attrs", &path, |client, out| client.setstat(path.as_bytes(), attrs, out))
+            .await
+    }
+
+    /// Removes a file or a link.
+    ///
+    /// # Errors
+    /// The server's answer, or the end of the connection.
+    pub async fn remove_file(&self, path: impl Into<RemotePath>) -> Result<(), Error> {
+        let path = path.into();
+        self.act("remove_file", &path, |client, out| client.remove(path.as_bytes(), out)).await
+    }
+
+    /// Creates a directory.
+    ///
+    /// # Errors
+    /// The server's answer, or the end of the connection.
+    pub async fn create_dir(&self, path: impl Into<RemotePath>) -> Result<(), Error> {
+        let path = path.into();
+        self.act("create_dir", &path, |client, out| {
+            client.mkdir(path.as_bytes(), &Attrs::NONE, out)
+        })
+        .await
+    }
+
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// The server's answer, or the end of the connection.
+    pub async fn remove_dir(&self, path: impl Into<RemotePath>) -> Result<(), Error> {
+        let path = path.into();
+        self.act("remove_dir", &path, |client, out| client.rmdir(path.as_bytes(), out)).await
+    }
+
+    /// Renames a file. As with `std::fs::rename`, the one that has the new name is replaced, if
+    /// the server offers `posix-rename@openssh.com`; if it does not, it has to be gone.
+    ///
+    /// # Errors
+    /// The server's answer, or the end of the connection.
+    pub async fn rename(
+        &self,
+        from: impl Into<RemotePath>,
+        to: impl Into<RemotePath>,
+    ) -> Result<(), Error> {
+        let (from, to) = (from.into(), to.into());
+        let posix = self.has(Extension::PosixRename);
+        self.act("rename", &from, |client, out| {
+            if posix {
+                client.posix_rename(from.as_bytes(), to.as_bytes(), out)
+            } else {
+                client.rename(from.as_bytes(), to.as_bytes(), out)
+            }
+        })
+        .await
+    }
+
+    /// Renames a file if no other has the new name.
+    ///
+    /// # Errors
+    /// The server's answer, or the end of the connection.
+    pub async fn rename_exclusive(
+        &self,
+        from: impl Into<RemotePath>,
+        to: impl Into<RemotePath>,
+    ) -> Result<(), Error> {
+        let (from, to) = (from.into(), to.into());
+        self.act("rename_exclusive", &from, |client, out| {
+            client.rename(from.as_bytes(), to.as_bytes(), out)
+        })
+        .await
+    }
+
+    /// Makes `link` a symbolic link to `target`.
+    ///
+    /// # Errors
+    /// The server's answer, or the end of the connection.
+    pub async fn symlink(
+        &self,
+        target: impl Into<RemotePath>,
+        link: impl Into<RemotePath>,
+    ) -> Result<(), Error> {
+        let (target, link) = (target.into(), link.into());
+        self.act("symlink", &link, |client, out| {
+            client.symlink(target.as_bytes(), link.as_bytes(), out)
+        })
+        .await
+    }
+
+    /// Gives a file another name (`hardlink@openssh.com`).
+    ///
+    /// # Errors
+    /// The server's answer, a server without the extension, or the end of the connection.
+    pub async fn hard_link(
+        &self,
+        existing: impl Into<RemotePath>,
+        new: impl Into<RemotePath>,
+    ) -> Result<(), Error> {
+        let (existing, new) = (existing.into(), new.into());
+        self.need(Extension::HardLink, "hard_link", &existing)?;
+        self.act("hard_link", &existing, |client, out| {
+            client.hardlink(existing.as_bytes(), new.as_bytes(), out)
+        })
+        .await
+    }
+
+    /// Where a symbolic link points to.
+    ///
+    /// # Errors
+    /// The server's answer, or the end of the connection.
+    pub async fn read_link(&self, path: impl Into<RemotePath>) -> Result<RemotePath, Error> {
+        let path = path.into();
+        let reply = self.ask(|client, out| client.readlink(path.as_bytes(), out)).await;
+        reply.and_then(expect_path).map_err(|kind| error("read_link", path.as_bytes(), kind))
+    }
+
+    /// The absolute path without links and `..`. `.` gives the directory the session starts in.
+    ///
+    /// # Errors
+    /// The server's answer, or the end of the connection.
+    pub async fn canonicalize(&self, path: impl Into<RemotePath>) -> Result<RemotePath, Error> {
+        let path = path.into();
+        let reply = self.ask(|client, out| client.realpath(path.as_bytes(), out)).await;
+        reply.and_then(expect_path).map_err(|kind| error("canonicalize", path.as_bytes(), kind))
+    }
+
+    /// Size and free space of the file system that holds `path` (`statvfs@openssh.com`).
+    ///
+    /// # Errors
+    /// The server's answer, a server without the extension, or the end of the connection.
+    pub async fn statvfs(&self, path: impl Into<RemotePath>) -> Result<StatVfs, Error> {
+        let path = path.into();
+        self.need(Extension::StatVfs, "statvfs", &path)?;
+        let reply = self.ask(|client, out| client.statvfs(path.as_bytes(), out)).await;
+        reply
+            .and_then(|reply| match reply {
+                Response::StatVfs(figures) => Ok(figures),
+                other => Err(unexpected(other)),
+            })
+            .map_err(|kind| error("statvfs", path.as_bytes(), kind))
+    }
+
+    fn need(
+        &self,
+        extension: Extension,
+        operation: &'static str,
+        path: &RemotePath,
+    ) -> Result<(), Error> {
+        if self.has(extension) {
+            return Ok(());
+        }
+        let kind = SftpErrorKind::Unsupported(extension.name());
+        Err(error(operation, path.as_bytes(), kind))
+    }
+
+    /// A request and its reply.
+    async fn ask(
+        &self,
+        request: impl Request,
+    ) -> Result<Response, SftpErrorKind> {
+        let ticket = self.engine.ticket();
+        ticket.send(request)?;
+        ticket.reply().await.map(|(_, reply)| reply)
+    }
+
+    /// A request that is answered with a status.
+    async fn act(
+        &self,
+        operation: &'static str,
+        path: &RemotePath,
+        request: impl Request,
+    ) -> Result<(), Error> {
+        let reply = self.ask(request).await;
+        reply.and_then(expect_ok).map_err(|kind| error(operation, path.as_bytes(), kind))
+    }
+}
+
+/// Writes a request.
+trait Request:
+    FnOnce(&mut Codec, &mut Vec<u8>) -> Result<RequestId, sftp::RequestError>
+{
+}
+
+impl<F> Request for F where
+    F: FnOnce(&mut Codec, &mut Vec<u8>) -> Result<RequestId, sftp::RequestError>
+{
+}
+
+fn error(operation: &'static str, path: &[u8], kind: SftpErrorKind) -> Error {
+    Error::Sftp(Box::new(SftpError { operation, path: path.to_vec(), kind }))
+}
+
+/// What the codec has let through is of the right type, or it is a status.
+fn unexpected(response: Response) -> SftpErrorKind {
+    match response {
+        Response::Status(status) => SftpErrorKind::Status(status),
+        _ => SftpErrorKind::SubsystemEnded,
+    }
+}
+
+fn expect_ok(response: Response) -> Result<(), SftpErrorKind> {
+    match response {
+        Response::Status(status) if status.code == sftp::StatusCode::Ok => Ok(()),
+        other => Err(unexpected(other)),
+    }
+}
+
+fn expect_handle(response: Response) -> Result<Handle, SftpErrorKind> {
+    match response {
+        Response::Handle(handle) => Ok(handle),
+        other => Err(unexpected(other)),
+    }
+}
+
+fn expect_attrs(response: Response) -> Result<Attrs, SftpErrorKind> {
+    match response {
+        Response::Attrs(attrs) => Ok(attrs),
+        other => Err(unexpected(other)),
+    }
+}
+
+fn expect_path(response: Response) -> Result<RemotePath, SftpErrorKind> {
+    match response {
+        Response::Path(path) => Ok(path.into()),
+        other => Err(unexpected(other)),
+    }
+}

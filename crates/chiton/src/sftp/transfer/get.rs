@@ -1,0 +1,236 @@
+//! Downloading a file.
+
+use std::{
+    collections::HashMap,
+    fs,
+    future::{Future, IntoFuture},
+    path::{Path, PathBuf},
+    pin::Pin,
+};
+
+use sftp::{
+    Attrs, OpenFlags, StatusCode,
+    client::{Handle, RequestId, Response},
+    transfer::{Download, Options},
+};
+
+use super::{
+    Clock, OnProgress, Progress,
+    local::{Writer, blocking, failed},
+};
+use crate::{
+    error::{Error, SftpErrorKind},
+    sftp::{
+        RemotePath, Sftp, engine::Ticket, error, expect_attrs, expect_handle, expect_ok, unexpected,
+    },
+};
+
+/// A download, to be awaited. See [`Sftp::get`].
+#[must_use = "a transfer does nothing until it is awaited"]
+pub struct Get {
+    sftp: Sftp,
+    remote: RemotePath,
+    local: PathBuf,
+    resume: bool,
+    progress: Option<OnProgress>,
+}
+
+impl core::fmt::Debug for Get {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Get")
+            .field("remote", &self.remote)
+            .field("local", &self.local)
+            .field("resume", &self.resume)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Get {
+    pub(in crate::sftp) const fn new(sftp: Sftp, remote: RemotePath, local: PathBuf) -> Self {
+        Self { sftp, remote, local, resume: false, progress: None }
+    }
+
+    /// Goes on behind what the local file holds already. That it is the beginning of the remote
+    /// file is not checked.
+    pub const fn resume(mut self, yes: bool) -> Self {
+        self.resume = yes;
+        self
+    }
+
+    /// Is told how far it has come, after each piece that arrives. It runs on the transfer's
+    /// path: what takes long slows it down.
+    pub fn progress(mut self, tell: impl FnMut(Progress) + Send + 'static) -> Self {
+        self.progress = Some(Box::new(tell));
+        self
+    }
+
+    async fn run(mut self) -> Result<u64, Error> {
+        let remote = self.remote.clone();
+        self.transfer().await.map_err(|kind| error("get", remote.as_bytes(), kind))
+    }
+
+    async fn transfer(&mut self) -> Result<u64, SftpErrorKind> {
+        let ticket = self.sftp.engine.ticket();
+        // Both in one round trip.
+        let path = self.remote.as_bytes();
+        ticket.send(|client, out| client.stat(path, out))?;
+        ticket.send(|client, out| client.open(path, OpenFlags::READ, &Attrs::NONE, out))?;
+        let attrs = ticket.reply().await.and_then(|(_, reply)| expect_attrs(reply));
+        let handle = ticket.reply().await.and_then(|(_, reply)| expect_handle(reply))?;
+        let received = self.receive(&ticket, &handle, attrs).await;
+        // Reading has told everything there is to tell; how closing goes changes nothing.
+        self.sftp.engine.send_and_forget(|client, out| client.close(&handle, out));
+        received
+    }
+
+    async fn receive(
+        &mut self,
+        ticket: &Ticket,
+        handle: &Handle,
+        attrs: Result<Attrs, SftpErrorKind>,
+    ) -> Result<u64, SftpErrorKind> {
+        let attrs = attrs?;
+        if attrs.is_dir() {
+            return Err(SftpErrorKind::IsADirectory);
+        }
+        let (path, resume) = (self.local.clone(), self.resume);
+        let mode = attrs.permissions.map(sftp::Permissions::mode);
+        let (file, start) = blocking(move || open_target(&path, mode, resume)).await?;
+        if attrs.size.is_some_and(|size| size < start) {
+            return Err(SftpErrorKind::Transfer(sftp::transfer::TransferError::SizeMismatch {
+                moved: start,
+                size: attrs.size.unwrap_or(0),
+            }));
+        }
+        let request = self.sftp.engine.client(|client| client.limits().max_read);
+        let mut options = Options::new(request);
+        options.start = start;
+        options.size = attrs.size.filter(|_| attrs.is_file() || attrs.permissions.is_none());
+        let writer = Writer::new(file, self.local.clone());
+        let mut receiving = Receiving {
+            ticket,
+            handle,
+            writer: &writer,
+            plan: Download::new(&options),
+            clock: Clock::start(),
+            asked: HashMap::new(),
+            total: attrs.size,
+            progress: self.progress.as_mut(),
+        };
+        let run = receiving.run().await;
+        let plan = receiving.plan;
+        let confirmed = plan.confirmed();
+        let written = writer.finish().await;
+        let interrupted = |cause| SftpErrorKind::Interrupted { confirmed, cause: Box::new(cause) };
+        // If the disk is what failed, that is the cause, and not the queue to it.
+        let file = match (run, written) {
+            (Ok(()), Ok(file)) => file,
+            (_, Err(cause)) => return Err(interrupted(cause)),
+            (Err(cause), Ok(file)) => {
+                // What arrived behind a gap is not worth keeping, and would look complete.
+                blocking(move || file.set_len(confirmed).map_err(|_| SftpErrorKind::SubsystemEnded))
+                    .await
+                    .ok();
+                return Err(interrupted(cause));
+            }
+        };
+        let end = Self::check(&plan, ticket, handle).await?;
+        let path = self.local.clone();
+        blocking(move || file.set_len(end).map_err(|error| failed("cut", &path, error)))
+            .await
+            .map(|()| end)
+    }
+
+    /// Compares sizes; asks the server once more if they differ, since files change.
+    async fn check(
+        plan: &Download,
+        ticket: &Ticket,
+        handle: &Handle,
+    ) -> Result<u64, SftpErrorKind> {
+        if let Ok(end) = plan.check(None) {
+            return Ok(end);
+        }
+        ticket.send(|client, out| client.fstat(handle, out))?;
+        let now = expect_attrs(ticket.reply().await?.1)?;
+        plan.check(now.size).map_err(SftpErrorKind::Transfer)
+    }
+}
+
+/// Opens the local file and tells how much of it counts.
+fn open_target(
+    path: &Path,
+    mode: Option<u32>,
+    resume: bool,
+) -> Result<(fs::File, u64), SftpErrorKind> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(!resume);
+    // The owner has to be able to write it, or it could not be resumed.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(
+        &mut options,
+        mode.map_or(0o666, |mode| mode & 0o777 | 0o200),
+    );
+    #[cfg(not(unix))]
+    let _ = mode;
+    let file = options.open(path).map_err(|error| failed("create", path, error))?;
+    let there = file.metadata().map_err(|error| failed("open", path, error))?.len();
+    Ok((file, if resume { there } else { 0 }))
+}
+
+/// The middle of a download.
+struct Receiving<'a> {
+    ticket: &'a Ticket,
+    handle: &'a Handle,
+    writer: &'a Writer,
+    plan: Download,
+    clock: Clock,
+    asked: HashMap<RequestId, u64>,
+    total: Option<u64>,
+    progress: Option<&'a mut OnProgress>,
+}
+
+impl Receiving<'_> {
+    async fn run(&mut self) -> Result<(), SftpErrorKind> {
+        while !self.plan.is_done() {
+            while let Some(range) = self.plan.next_read(self.clock.now()) {
+                let id = self.ticket.send(|client, out| {
+                    client.read(self.handle, range.offset, range.len, out)
+                })?;
+                self.asked.insert(id, range.offset);
+            }
+            let (id, response) = self.ticket.reply().await?;
+            let Some(offset) = self.asked.remove(&id) else { continue };
+            let now = self.clock.now();
+            match response {
+                Response::Data(chunks) => {
+                    let got = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+                    self.plan.on_data(offset, got, now).map_err(SftpErrorKind::Transfer)?;
+                    self.writer.write(offset, chunks).await?;
+                    let done = self.plan.confirmed();
+                    let total = self.total.map(|total| total.max(done));
+                    if let Some(tell) = &mut self.progress {
+                        tell(Progress { done, total });
+                    }
+                }
+                Response::Status(status) if status.code == StatusCode::Eof => {
+                    self.plan.on_eof(offset, now).map_err(SftpErrorKind::Transfer)?;
+                }
+                Response::Status(status) => {
+                    return expect_ok(Response::Status(status));
+                }
+                other => return Err(unexpected(other)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl IntoFuture for Get {
+    type Output = Result<u64, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    /// The number of bytes that the local file has in the end.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}

@@ -1,0 +1,219 @@
+//! Uploading a file.
+
+use std::{
+    collections::HashMap,
+    fs,
+    future::{Future, IntoFuture},
+    path::{Path, PathBuf},
+    pin::Pin,
+};
+
+use bytes::Bytes;
+use sftp::{
+    Attrs, OpenFlags,
+    client::{Handle, RequestId},
+    transfer::{Options, TransferError, Upload},
+};
+
+use super::{
+    Clock, OnProgress, Progress,
+    local::{Reader, blocking, failed},
+};
+use crate::{
+    error::{Error, SftpErrorKind},
+    sftp::{RemotePath, Sftp, engine::Ticket, error, expect_attrs, expect_handle, expect_ok},
+};
+
+/// An upload, to be awaited. See [`Sftp::put`].
+#[must_use = "a transfer does nothing until it is awaited"]
+pub struct Put {
+    sftp: Sftp,
+    local: PathBuf,
+    remote: RemotePath,
+    resume: bool,
+    progress: Option<OnProgress>,
+}
+
+impl core::fmt::Debug for Put {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Put")
+            .field("local", &self.local)
+            .field("remote", &self.remote)
+            .field("resume", &self.resume)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Put {
+    pub(in crate::sftp) const fn new(sftp: Sftp, local: PathBuf, remote: RemotePath) -> Self {
+        Self { sftp, local, remote, resume: false, progress: None }
+    }
+
+    /// Goes on behind what the remote file holds already. That it is the beginning of the local
+    /// file is not checked.
+    pub const fn resume(mut self, yes: bool) -> Self {
+        self.resume = yes;
+        self
+    }
+
+    /// Is told how far it has come, after each confirmation. It runs on the transfer's path:
+    /// what takes long slows it down.
+    pub fn progress(mut self, tell: impl FnMut(Progress) + Send + 'static) -> Self {
+        self.progress = Some(Box::new(tell));
+        self
+    }
+
+    async fn run(mut self) -> Result<u64, Error> {
+        let remote = self.remote.clone();
+        self.transfer().await.map_err(|kind| error("put", remote.as_bytes(), kind))
+    }
+
+    async fn transfer(&mut self) -> Result<u64, SftpErrorKind> {
+        let path = self.local.clone();
+        let (file, size, mode) = blocking(move || open_source(&path)).await?;
+        let ticket = self.sftp.engine.ticket();
+        let from = match self.resume {
+            true => Self::there_already(&self.remote, &ticket, size).await?,
+            false => 0,
+        };
+        let mut flags = OpenFlags::WRITE | OpenFlags::CREATE;
+        if from == 0 {
+            flags = flags | OpenFlags::TRUNCATE;
+        }
+        let attrs = Attrs::with_mode(mode);
+        ticket.send(|client, out| client.open(self.remote.as_bytes(), flags, &attrs, out))?;
+        let handle = expect_handle(ticket.reply().await?.1)?;
+
+        let request = self.sftp.engine.client(|client| client.limits().max_write);
+        let piece = usize::try_from(request).unwrap_or(usize::MAX);
+        let reader = Reader::new(file, self.local.clone(), from, piece);
+        let mut options = Options::new(request);
+        options.start = from;
+        let mut sending = Sending {
+            ticket: &ticket,
+            handle: &handle,
+            reader,
+            plan: Upload::new(&options),
+            clock: Clock::start(),
+            out: HashMap::new(),
+            total: size,
+            progress: self.progress.as_mut(),
+        };
+        let sent = sending.run().await;
+        let plan = sending.plan;
+        let confirmed = plan.confirmed();
+        let interrupted = |cause| SftpErrorKind::Interrupted { confirmed, cause: Box::new(cause) };
+        if let Err(cause) = sent {
+            // What stands behind a gap is not worth keeping, and would look complete.
+            let attrs = Attrs::with_size(confirmed);
+            let cut = ticket.send(|client, out| client.fsetstat(&handle, &attrs, out));
+            self.sftp.engine.send_and_forget(|client, out| client.close(&handle, out));
+            if cut.is_ok() {
+                ticket.flush().await;
+            }
+            return Err(interrupted(cause));
+        }
+        // The size as the server has it now, and the end of the file, in one round trip.
+        ticket.send(|client, out| client.fstat(&handle, out))?;
+        ticket.send(|client, out| client.close(&handle, out))?;
+        let attrs = ticket.reply().await.and_then(|(_, reply)| expect_attrs(reply));
+        ticket.reply().await.and_then(|(_, reply)| expect_ok(reply)).map_err(interrupted)?;
+        let size = attrs.map_err(interrupted)?.size;
+        plan.check(size).map_err(SftpErrorKind::Transfer)
+    }
+
+    /// How much of the file the server has, when it is resumed.
+    async fn there_already(
+        remote: &RemotePath,
+        ticket: &Ticket,
+        size: u64,
+    ) -> Result<u64, SftpErrorKind> {
+        ticket.send(|client, out| client.stat(remote.as_bytes(), out))?;
+        match expect_attrs(ticket.reply().await?.1) {
+            Ok(attrs) => {
+                let there = attrs.size.unwrap_or(0);
+                if there > size {
+                    let mismatch = TransferError::SizeMismatch { moved: size, size: there };
+                    return Err(SftpErrorKind::Transfer(mismatch));
+                }
+                Ok(there)
+            }
+            Err(kind) if kind.status() == Some(sftp::StatusCode::NoSuchFile) => Ok(0),
+            Err(kind) => Err(kind),
+        }
+    }
+}
+
+fn open_source(path: &Path) -> Result<(fs::File, u64, u32), SftpErrorKind> {
+    let file = fs::File::open(path).map_err(|error| failed("open", path, error))?;
+    let meta = file.metadata().map_err(|error| failed("open", path, error))?;
+    if meta.is_dir() {
+        let error = std::io::ErrorKind::IsADirectory.into();
+        return Err(failed("upload", path, error));
+    }
+    #[cfg(unix)]
+    let mode = std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o777;
+    #[cfg(not(unix))]
+    let mode = if meta.permissions().readonly() { 0o444 } else { 0o644 };
+    Ok((file, meta.len(), mode))
+}
+
+/// The middle of an upload.
+struct Sending<'a> {
+    ticket: &'a Ticket,
+    handle: &'a Handle,
+    reader: Reader,
+    plan: Upload,
+    clock: Clock,
+    /// What is out: where it belongs, and its memory, which is read into again afterwards.
+    out: HashMap<RequestId, (u64, Bytes)>,
+    total: u64,
+    progress: Option<&'a mut OnProgress>,
+}
+
+impl Sending<'_> {
+    /// Sends until the end of the local file and waits for every confirmation.
+    async fn run(&mut self) -> Result<(), SftpErrorKind> {
+        while !self.plan.is_done() {
+            let room = self.plan.next_write().is_some();
+            tokio::select! {
+                biased;
+                piece = self.reader.next(), if room => match piece {
+                    Some(piece) => {
+                        let (offset, data) = piece?;
+                        let id = self.ticket.send_write(self.handle, offset, data.clone())?;
+                        let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
+                        self.plan.on_sent(len, self.clock.now());
+                        self.out.insert(id, (offset, data));
+                        self.ticket.flush().await;
+                    }
+                    None => self.plan.on_source_end(),
+                },
+                reply = self.ticket.reply(), if !self.out.is_empty() => {
+                    let (id, response) = reply?;
+                    expect_ok(response)?;
+                    let Some((offset, data)) = self.out.remove(&id) else { continue };
+                    self.plan
+                        .on_ack(offset, self.clock.now())
+                        .map_err(SftpErrorKind::Transfer)?;
+                    self.reader.give_back(data);
+                    let done = self.plan.confirmed();
+                    if let Some(tell) = &mut self.progress {
+                        tell(Progress { done, total: Some(self.total.max(done)) });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl IntoFuture for Put {
+    type Output = Result<u64, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    /// The number of bytes that the remote file has in the end.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
