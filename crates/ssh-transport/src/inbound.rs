@@ -180,6 +180,11 @@ impl Inbound {
 
 #[cfg(test)]
 impl Inbound {
+    /// As if so many packets had come under the present key.
+    pub(crate) const fn pretend_usage(&mut self, packets: u64) {
+        self.usage.packets = packets;
+    }
+
     /// As if so many packets had come.
     pub(crate) const fn skip_to(&mut self, sequence: u32) {
         self.sequence = sequence;

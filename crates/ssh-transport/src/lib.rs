@@ -119,8 +119,10 @@ pub mod message;
 mod outbound;
 pub mod packet;
 mod preferences;
+#[cfg(any(test, feature = "fuzzing"))]
+mod testing;
 #[cfg(test)]
-mod recorded;
+mod tests;
 mod transport;
 
 pub use algorithm::{

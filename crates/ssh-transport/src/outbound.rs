@@ -210,6 +210,19 @@ impl Outbound {
     }
 }
 
+#[cfg(test)]
+impl Outbound {
+    /// As if so many packets had been sent under the present key.
+    pub(crate) const fn pretend_usage(&mut self, packets: u64) {
+        self.usage.packets = packets;
+    }
+
+    /// As if so many packets had been sent.
+    pub(crate) const fn skip_to(&mut self, sequence: u32) {
+        self.sequence = sequence;
+    }
+}
+
 /// Random bytes for padding, each used once.
 fn random_bytes<'a>(
     pool: &'a mut [u8; POOL],

@@ -691,6 +691,19 @@ impl Outbox for Transport {
     }
 }
 
+#[cfg(test)]
+impl Transport {
+    /// For peers that break the rules.
+    pub(crate) const fn outbound(&mut self) -> &mut Outbound {
+        &mut self.outbound
+    }
+
+    /// For servers that change their key.
+    pub(crate) fn set_config(&mut self, config: Arc<Config>) {
+        self.config = config;
+    }
+}
+
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport")
