@@ -1,7 +1,7 @@
 //! The packets of version 3: filexfer-02 §3 to §7.
 //!
 //! A packet is a length (`uint32`) and that many bytes, of which the first is the type. What is
-//! here begins with the type; [`frame`](crate::frame) deals with the length. The types have
+//! here begins with the type; [`put_packet`] adds the length. The types have
 //! nothing to do with SSH's message numbers.
 
 use alloc::vec::Vec;
