@@ -93,11 +93,13 @@ mod budget;
 mod channel;
 mod error;
 mod event;
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod global;
 mod limits;
 pub mod message;
+#[cfg(any(test, feature = "fuzzing"))]
+mod model;
 mod mux;
 pub mod session;
 #[cfg(test)]

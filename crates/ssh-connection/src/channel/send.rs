@@ -72,7 +72,7 @@ impl Sender {
     }
 
     /// What the peer takes.
-    #[cfg(any(test, feature = "fuzzing"))]
+    #[cfg(test)]
     pub(crate) const fn window(&self) -> u32 {
         self.window
     }

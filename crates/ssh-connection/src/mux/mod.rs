@@ -306,7 +306,7 @@ impl Mux {
     }
 
     /// The channel, for the checks of tests.
-    #[cfg(any(test, feature = "fuzzing"))]
+    #[cfg(test)]
     pub(crate) fn inspect(&self, id: ChannelId) -> Option<&crate::channel::Channel> {
         self.table.get(id)
     }

@@ -8,7 +8,11 @@ use ssh_wire::{Encode, Time, proof::Authenticated, testing::payload};
 
 use crate::{ChannelId, Error, Limits, Mux, MuxEvent, Read, ReadChunk, Request, Role, Stream};
 
+mod closing;
+mod hostile;
 mod opening;
+mod requests;
+mod table;
 mod transfer;
 
 /// A client and a server, the lists of messages between them, and a clock.
