@@ -301,7 +301,7 @@ pub(crate) mod tests {
 
     #[test]
     fn extended_attributes_are_read_over() {
-        let mut bytes = std::vec![0x80, 0, 0, 1];
+        let mut bytes = alloc::vec![0x80, 0, 0, 1];
         7u64.encode(&mut bytes);
         2u32.encode(&mut bytes);
         for text in ["a@b", "value", "", ""] {

@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn large_pieces_are_not_copied() {
-        let piece = Bytes::from(std::vec![7; 4096]);
+        let piece = Bytes::from(alloc::vec![7; 4096]);
         let chunks = Chunks::from(piece.clone());
         assert_eq!(chunks.iter().next().unwrap().as_ptr(), piece.as_ptr());
     }
@@ -166,7 +166,7 @@ mod tests {
             let mut chunks = Chunks::new();
             let mut all = Vec::new();
             for (i, len) in lens.iter().enumerate() {
-                let piece = std::vec![u8::try_from(i).unwrap(); *len];
+                let piece = alloc::vec![u8::try_from(i).unwrap(); *len];
                 all.extend_from_slice(&piece);
                 chunks.push(Bytes::from(piece));
             }
@@ -174,7 +174,7 @@ mod tests {
             prop_assert_eq!(chunks.clone().into_parts().iter().map(Bytes::len).sum::<usize>(), all.len());
             let mut rest = &all[..];
             for len in reads {
-                let mut buf = std::vec![0; len];
+                let mut buf = alloc::vec![0; len];
                 let n = chunks.read(&mut buf);
                 prop_assert_eq!(&buf[..n], &rest[..n]);
                 prop_assert!(n == len || n == rest.len());

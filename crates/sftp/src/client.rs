@@ -271,3 +271,6 @@ impl Client {
         self.failed.as_ref()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn the_two_lengths_of_data_must_agree() {
         for (length, len) in [(12, 2), (12, 4), (12, u32::MAX), (9, 1)] {
-            let mut packet = std::vec![0, 0, 0, length, 103, 0, 0, 0, 1];
+            let mut packet = alloc::vec![0, 0, 0, length, 103, 0, 0, 0, 1];
             packet.extend(u32::to_be_bytes(len));
             assert!(matches!(replies(&[&packet]), Err(Error::InvalidMessage(_))), "{length} {len}");
         }
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn content_is_not_copied() {
         let mut reader = ReplyReader::default();
-        let mut packet = std::vec![0, 0, 4, 9, 103, 0, 0, 0, 1, 0, 0, 4, 0];
+        let mut packet = alloc::vec![0, 0, 4, 9, 103, 0, 0, 0, 1, 0, 0, 4, 0];
         packet.resize(packet.len() + 1024, 5);
         let packet = Bytes::from(packet);
         let mut input = packet.clone();

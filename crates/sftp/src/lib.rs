@@ -39,13 +39,19 @@ mod error;
 pub mod extension;
 mod flags;
 mod frame;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod limits;
 mod longname;
+#[cfg(any(test, feature = "fuzzing"))]
+mod memory;
 pub mod message;
 pub mod path;
 pub mod server;
 pub mod status;
 pub mod transfer;
+#[cfg(test)]
+mod vectors;
 
 pub use attrs::{Attrs, FileType, Permissions};
 pub use chunks::Chunks;

@@ -106,7 +106,7 @@ const fn civil(day: u32) -> (u32, u32, u32) {
 mod tests {
     use super::*;
     use crate::attrs::{Permissions, Times};
-    use std::string::String;
+    use alloc::string::String;
 
     fn line(mode: u32, modified: u32, now: u32) -> String {
         let attrs = Attrs {
@@ -145,7 +145,8 @@ mod tests {
 
     #[test]
     fn every_day_follows_the_one_before() {
-        let leap = |y: u32| y % 4 == 0 && (y % 100 != 0 || y % 400 == 0);
+        let leap =
+            |y: u32| y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400));
         let (mut year, mut month, mut day) = (1970, 1, 1);
         for number in 0..=u32::MAX / 86_400 {
             assert_eq!(civil(number), (year, month, day), "{number}");

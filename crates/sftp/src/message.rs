@@ -485,3 +485,6 @@ impl Encode for Entries<'_> {
 pub fn put_packet(out: &mut Vec<u8>, message: &dyn Encode) {
     put_with_length(out, |out| message.encode(out));
 }
+
+#[cfg(test)]
+mod tests;

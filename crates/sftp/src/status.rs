@@ -161,7 +161,7 @@ impl core::error::Error for Status {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::string::ToString;
+    use alloc::string::ToString;
 
     #[test]
     fn codes_and_numbers_belong_together() {

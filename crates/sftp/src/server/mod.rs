@@ -453,3 +453,6 @@ fn put_path(id: u32, path: &[u8], out: &mut Vec<u8>) -> Answer {
     set_length(out, start, 4);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

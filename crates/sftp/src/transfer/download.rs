@@ -226,3 +226,6 @@ impl Download {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,6 +39,8 @@
 mod download;
 mod pipe;
 mod ranges;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod simulation;
 mod upload;
 
 use core::fmt;

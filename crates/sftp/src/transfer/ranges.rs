@@ -49,8 +49,8 @@ impl Ranges {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
-    use std::vec::Vec;
 
     proptest! {
         #[test]

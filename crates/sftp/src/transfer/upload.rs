@@ -108,8 +108,8 @@ impl Upload {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
-    use std::vec::Vec;
 
     fn options(request_len: u32) -> Options {
         Options { max_requests: 8, ..Options::new(request_len) }

@@ -1,0 +1,407 @@
+//! Tests of [`Server`], among them that it answers as OpenSSH's server did.
+
+use super::*;
+use crate::{memory::Memory, message::FromServer, vectors};
+use alloc::collections::BTreeMap;
+use proptest::prelude::*;
+use ssh_wire::testing::every_split;
+
+const INIT: [u8; 9] = [0, 0, 0, 5, 1, 0, 0, 0, 3];
+
+fn server() -> Server<Memory> {
+    let mut fs = Memory::new(b"/home");
+    fs.put(b"file", b"0123456789");
+    Server::new(fs, &Config::default())
+}
+
+/// A server that has answered `INIT`.
+fn started() -> Server<Memory> {
+    let mut server = server();
+    let mut out = Vec::new();
+    assert_eq!(server.feed(&INIT, &mut out), Ok(INIT.len()));
+    assert!(matches!(FromServer::parse(&out[4..]), Ok(FromServer::Version(_))));
+    server
+}
+
+fn packet(message: &dyn Encode) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_packet(&mut out, message);
+    out
+}
+
+/// The one packet that answers `request`, without its length.
+fn ask(server: &mut Server<Memory>, request: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    assert_eq!(server.feed(request, &mut out), Ok(request.len()));
+    assert_eq!(out[..4], u32::try_from(out.len() - 4).unwrap().to_be_bytes(), "one packet");
+    out.split_off(4)
+}
+
+fn status(server: &mut Server<Memory>, request: &dyn Encode) -> StatusCode {
+    match FromServer::parse(&ask(server, &packet(request))).unwrap() {
+        FromServer::Status(status) => status.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn open(server: &mut Server<Memory>, path: &[u8], flags: OpenFlags) -> Vec<u8> {
+    let request = message::Open { id: 1, path, flags, attrs: Attrs::NONE };
+    match FromServer::parse(&ask(server, &packet(&request))).unwrap() {
+        FromServer::Handle(reply) => reply.handle.to_vec(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What is compared of two replies: times, block counts and longnames differ.
+fn essence(packet: &[u8]) -> alloc::string::String {
+    match FromServer::parse(packet).unwrap() {
+        FromServer::Version(version) => alloc::format!("version {}", version.version),
+        FromServer::Status(status) => alloc::format!("{status:?}"),
+        FromServer::Handle(reply) => alloc::format!("handle for {}", reply.id),
+        FromServer::Attributes(reply) => {
+            alloc::format!("{} {}", reply.id, essence_of(&reply.attrs))
+        }
+        FromServer::ExtendedReply(reply) => {
+            alloc::format!("{} {} bytes", reply.id, reply.fields.0.len())
+        }
+        FromServer::Name(reply) => {
+            let mut names: Vec<_> = reply
+                .entries
+                .iter()
+                .map(|entry| (entry.filename.to_vec(), essence_of(&entry.attrs)))
+                .collect();
+            names.sort();
+            alloc::format!("{} {names:?}", reply.id)
+        }
+        FromServer::Data(data) => alloc::format!("{data:?}"),
+    }
+}
+
+/// Type and permissions, and the size but of directories.
+fn essence_of(attrs: &Attrs) -> alloc::string::String {
+    let size = attrs.size.filter(|_| !attrs.is_dir());
+    alloc::format!("{:?} {size:?}", attrs.permissions.map(crate::Permissions::bits))
+}
+
+/// Puts our handle into a request that was recorded with OpenSSH's.
+fn with_our_handle(request: &[u8], ours: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<u8> {
+    let Ok(parsed) = FromClient::parse(&request[4..]) else { return request.to_vec() };
+    let our = |handle: &[u8]| ours.get(handle).cloned().unwrap_or_else(|| handle.to_vec());
+    match parsed {
+        FromClient::Close(m) => packet(&message::Close { handle: &our(m.handle), ..m }),
+        FromClient::Read(m) => packet(&message::Read { handle: &our(m.handle), ..m }),
+        FromClient::Write(m) => packet(&message::Write { handle: &our(m.handle), ..m }),
+        FromClient::Fstat(m) => packet(&message::Fstat { handle: &our(m.handle), ..m }),
+        FromClient::Fsetstat(m) => packet(&message::Fsetstat { handle: &our(m.handle), ..m }),
+        FromClient::Readdir(m) => packet(&message::Readdir { handle: &our(m.handle), ..m }),
+        FromClient::Extended(m) if m.name.starts_with(b"fs") => {
+            let mut handle = Vec::new();
+            our(&m.fields.0[4..]).as_slice().encode(&mut handle);
+            packet(&message::Extended { fields: Rest(&handle), ..m })
+        }
+        _ => request.to_vec(),
+    }
+}
+
+/// Extensions of OpenSSH's server that ours does not have.
+const NOT_OURS: [&str; 5] = ["lsetstat", "lstat link after", "expand-path", "home-dir", "users-gr"];
+
+#[test]
+fn every_operation_is_answered_as_by_openssh() {
+    let mut fs = Memory::new(b"/tmp/specwork/sd2");
+    fs.make_dir(b"/dev", 0o755).unwrap();
+    fs.put(b"/dev/zero", &[0; 300_000]);
+    let mut server = Server::new(fs, &Config::default());
+    let mut handles: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+    let mut compared = 0;
+    for vectors::Exchange { label, request, response } in vectors::exchanges() {
+        if NOT_OURS.iter().any(|name| label.starts_with(name)) {
+            continue;
+        }
+        if label.starts_with("copy-data") {
+            // What it does is needed by later requests.
+            let fs = server.file_system();
+            let flags = OpenFlags::WRITE;
+            let mut file = fs.open(b"d/g", flags, 0).unwrap();
+            match &*label {
+                "copy-data 3 bytes from 1" => fs.write_at(&mut file, 0, b"123").unwrap(),
+                "copy-data to eof" => fs.write_at(&mut file, 3, b"01234").unwrap(),
+                _ => {}
+            }
+            continue;
+        }
+        if label.starts_with("packet length") {
+            let error = server.feed(&request, &mut Vec::new()).unwrap_err();
+            assert_eq!(error, PeerMisbehaved::PacketTooLong { length: 0x0004_0001 }.into());
+            continue;
+        }
+        let ours = ask(&mut server, &with_our_handle(&request, &handles));
+        let Some(theirs) = response else {
+            match FromServer::parse(&ours).unwrap() {
+                FromServer::Status(status) if label.starts_with("unknown packet type") => {
+                    assert_eq!(status.code, StatusCode::OpUnsupported);
+                    assert_eq!(status.id, 5000);
+                }
+                FromServer::Data(data) => assert_eq!(data.data.len(), 261_120),
+                other => panic!("{label}: {other:?}"),
+            }
+            continue;
+        };
+        assert_eq!(essence(&ours), essence(&theirs[4..]), "{label}");
+        compared += 1;
+        if let (Ok(FromServer::Handle(ours)), Ok(FromServer::Handle(theirs))) =
+            (FromServer::parse(&ours), FromServer::parse(&theirs[4..]))
+        {
+            handles.insert(theirs.handle.to_vec(), ours.handle.to_vec());
+        }
+    }
+    assert_eq!(compared, 76);
+    assert_eq!(server.open_handles(), 1, "one is opened and never closed");
+}
+
+#[test]
+fn nothing_is_done_before_init() {
+    let mut server = server();
+    let request = packet(&message::Remove { id: 1, path: b"file" });
+    let error = Error::from(PeerMisbehaved::RequestBeforeInit { number: 13 });
+    let mut out = Vec::new();
+    assert_eq!(server.feed(&request, &mut out), Err(error.clone()));
+    // And the session stays over.
+    assert_eq!(server.feed(&INIT, &mut out), Err(error));
+    assert!(out.is_empty());
+    assert_eq!(server.file_system().get(b"file"), b"0123456789");
+}
+
+#[test]
+fn a_second_init_is_answered_again() {
+    let mut server = started();
+    assert!(matches!(FromServer::parse(&ask(&mut server, &INIT)), Ok(FromServer::Version(_))));
+}
+
+#[test]
+fn only_what_the_file_system_can_is_offered() {
+    let mut server = started();
+    server.extensions = Extensions::NONE.with(Extension::Limits);
+    let reply = ask(&mut server, &INIT);
+    let Ok(FromServer::Version(version)) = FromServer::parse(&reply) else { panic!() };
+    let names: Vec<_> = version.extensions.iter().collect();
+    assert_eq!(names, [(&b"limits@openssh.com"[..], &b"1"[..])]);
+    let mut fields = Vec::new();
+    b"file".as_slice().encode(&mut fields);
+    let request = message::Extended { id: 1, name: b"statvfs@openssh.com", fields: Rest(&fields) };
+    assert_eq!(status(&mut server, &request), StatusCode::OpUnsupported);
+}
+
+#[test]
+fn cut_fields_are_a_bad_message_and_the_session_goes_on() {
+    let mut server = started();
+    let reply = ask(&mut server, &[0, 0, 0, 9, 3, 0, 0, 0, 7, 0, 0, 0, 9]);
+    let Ok(FromServer::Status(reply)) = FromServer::parse(&reply) else { panic!() };
+    assert_eq!((reply.id, reply.code), (7, StatusCode::BadMessage));
+    assert_eq!(status(&mut server, &message::Remove { id: 1, path: b"file" }), StatusCode::Ok);
+    // Without an id there is nothing to answer.
+    let mut out = Vec::new();
+    assert!(matches!(server.feed(&[0, 0, 0, 2, 3, 0], &mut out), Err(Error::InvalidMessage(_))));
+}
+
+#[test]
+fn bytes_behind_the_fields_are_skipped() {
+    let mut server = started();
+    let mut request = packet(&message::Remove { id: 1, path: b"file" });
+    request.extend([1, 2, 3]);
+    request[3] += 3;
+    let reply = ask(&mut server, &request);
+    let Ok(FromServer::Status(reply)) = FromServer::parse(&reply) else { panic!() };
+    assert_eq!(reply.code, StatusCode::Ok);
+}
+
+#[test]
+fn paths_with_nul_never_reach_the_file_system() {
+    let mut server = started();
+    for path in [&b"file\0"[..], b"\0"] {
+        assert_eq!(status(&mut server, &message::Remove { id: 1, path }), StatusCode::BadMessage);
+        let attrs = Attrs::NONE;
+        let open = message::Open { id: 1, path, flags: OpenFlags::READ, attrs };
+        assert_eq!(status(&mut server, &open), StatusCode::BadMessage);
+        let rename = message::Rename { id: 1, old: b"file", new: path };
+        assert_eq!(status(&mut server, &rename), StatusCode::BadMessage);
+        let link = message::Symlink { id: 1, target: path, link: b"l" };
+        assert_eq!(status(&mut server, &link), StatusCode::BadMessage);
+    }
+    assert_eq!(server.file_system().get(b"file"), b"0123456789");
+}
+
+#[test]
+fn the_table_of_handles_is_bounded_and_nothing_is_made_beyond_it() {
+    let mut server = Server::new(Memory::new(b"/"), &Config { max_handles: 2 });
+    ask(&mut server, &INIT);
+    let flags = OpenFlags::WRITE | OpenFlags::CREATE;
+    let first = open(&mut server, b"a", flags);
+    open(&mut server, b"b", flags);
+    let third = message::Open { id: 1, path: b"c", flags, attrs: Attrs::NONE };
+    assert_eq!(status(&mut server, &third), StatusCode::Failure);
+    assert_eq!(status(&mut server, &message::Opendir { id: 1, path: b"/" }), StatusCode::Failure);
+    assert_eq!(status(&mut server, &message::Remove { id: 1, path: b"c" }), StatusCode::NoSuchFile);
+    assert_eq!(status(&mut server, &message::Close { id: 1, handle: &first }), StatusCode::Ok);
+    let again = open(&mut server, b"c", flags);
+    assert_ne!(again, first, "a handle that was closed does not soon come again");
+    assert_eq!(server.open_handles(), 2);
+}
+
+#[test]
+fn handles_that_were_never_given_are_refused() {
+    let mut server = started();
+    for handle in [&b""[..], b"abc", b"abcd", b"abcdefgh", &[0; 256]] {
+        let offset = 0;
+        for (request, code) in [
+            (&message::Read { id: 1, handle, offset, len: 1 } as &dyn Encode, StatusCode::Failure),
+            (&message::Write { id: 1, handle, offset, data: b"x" }, StatusCode::Failure),
+            (&message::Fstat { id: 1, handle }, StatusCode::Failure),
+            (&message::Readdir { id: 1, handle }, StatusCode::Failure),
+            (&message::Close { id: 1, handle }, StatusCode::NoSuchFile),
+        ] {
+            assert_eq!(status(&mut server, request), code);
+        }
+    }
+}
+
+#[test]
+fn offsets_that_no_file_has_are_a_bad_message() {
+    let mut server = started();
+    let handle = &*open(&mut server, b"file", OpenFlags::READ | OpenFlags::WRITE);
+    for offset in [1 << 63, u64::MAX] {
+        let read = message::Read { id: 1, handle, offset, len: 1 };
+        assert_eq!(status(&mut server, &read), StatusCode::BadMessage);
+        let write = message::Write { id: 1, handle, offset, data: b"x" };
+        assert_eq!(status(&mut server, &write), StatusCode::BadMessage);
+    }
+    let read = message::Read { id: 1, handle, offset: (1 << 63) - 1, len: 1 };
+    assert_eq!(status(&mut server, &read), StatusCode::Eof);
+}
+
+#[test]
+fn a_file_opened_for_reading_is_not_written() {
+    let mut server = started();
+    let handle = &*open(&mut server, b"file", OpenFlags::READ);
+    let write = message::Write { id: 1, handle, offset: 0, data: b"x" };
+    assert_eq!(status(&mut server, &write), StatusCode::NoSuchFile);
+    assert_eq!(server.file_system().get(b"file"), b"0123456789");
+}
+
+#[test]
+fn output_is_bounded_and_input_waits() {
+    let mut server = started();
+    server.file_system().put(b"large", &[7; 1 << 20]);
+    let handle = &*open(&mut server, b"large", OpenFlags::READ);
+    let one = packet(&message::Read { id: 1, handle, offset: 0, len: u32::MAX });
+    let requests = one.repeat(100);
+    let (mut rest, mut replies) = (&requests[..], 0);
+    while !rest.is_empty() {
+        let mut out = Vec::new();
+        let taken = server.feed(rest, &mut out).unwrap();
+        assert!(taken > 0 && out.len() <= OUTPUT_MARK + 4 + crate::limits::MAX_PACKET as usize);
+        // While the output waits, nothing is taken.
+        if out.len() >= OUTPUT_MARK {
+            assert_eq!(server.feed(&rest[taken..], &mut out), Ok(0));
+        }
+        replies += out.len() / (13 + MAX_DATA as usize);
+        rest = &rest[taken..];
+    }
+    assert_eq!(replies, 100);
+}
+
+#[test]
+fn long_listings_come_in_parts_that_everyone_accepts() {
+    let mut server = started();
+    for i in 0..300 {
+        let name = alloc::format!("{i:0>200}");
+        server.file_system().put(name.as_bytes(), b"");
+    }
+    let opendir = packet(&message::Opendir { id: 1, path: b"." });
+    let reply = ask(&mut server, &opendir);
+    let Ok(FromServer::Handle(message::Handle { handle, .. })) = FromServer::parse(&reply) else {
+        panic!()
+    };
+    let readdir = packet(&message::Readdir { id: 1, handle });
+    let (mut names, mut parts) = (0, 0);
+    loop {
+        let reply = ask(&mut server, &readdir);
+        assert!(reply.len() <= 34_000);
+        match FromServer::parse(&reply).unwrap() {
+            FromServer::Name(reply) => {
+                assert!(!reply.entries.is_empty() && reply.entries.len() <= 100);
+                names += reply.entries.len();
+                parts += 1;
+            }
+            FromServer::Status(status) => {
+                assert_eq!(status.code, StatusCode::Eof);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(names == 303 && parts >= 4, "{names} {parts}");
+}
+
+#[test]
+fn every_attribute_is_tried_and_the_last_error_told() {
+    let mut server = started();
+    let attrs = Attrs {
+        size: Some(u64::MAX), // fails
+        permissions: Some(crate::Permissions::from_bits(0o100_600)),
+        ..Attrs::NONE
+    };
+    assert_eq!(
+        status(&mut server, &message::Setstat { id: 1, path: b"file", attrs }),
+        StatusCode::Failure
+    );
+    let attrs = server.file_system().stat(b"file").unwrap();
+    assert_eq!(attrs.permissions.unwrap().mode(), 0o600);
+}
+
+#[test]
+fn requests_may_come_in_any_pieces() {
+    let handle = &0_u32.to_be_bytes();
+    let session = [
+        INIT.to_vec(),
+        packet(&message::Open {
+            id: 1,
+            path: b"new",
+            flags: OpenFlags::READ | OpenFlags::WRITE | OpenFlags::CREATE,
+            attrs: Attrs::NONE,
+        }),
+        packet(&message::Write { id: 2, handle, offset: 3, data: b"content" }),
+        packet(&message::Read { id: 3, handle, offset: 0, len: 100 }),
+        packet(&message::Close { id: 4, handle }),
+    ]
+    .concat();
+    let mut expected: Option<Vec<u8>> = None;
+    every_split(&session, |pieces| {
+        let (mut server, mut out) = (server(), Vec::new());
+        for piece in pieces {
+            assert_eq!(server.feed(piece, &mut out), Ok(piece.len()));
+        }
+        assert_eq!(server.file_system().get(b"new"), b"\0\0\0content");
+        assert_eq!(expected.get_or_insert_with(|| out.clone()), &out);
+    });
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_is_answered_or_an_error(
+        packets in proptest::collection::vec(
+            (prop_oneof![3_u8..21, Just(200), 2_u8..=255], proptest::collection::vec(any::<u8>(), 4..40)),
+            0..20,
+        ),
+    ) {
+        let mut server = started();
+        for (number, body) in packets {
+            let mut request = alloc::vec![number];
+            request.extend(&body);
+            let reply = ask(&mut server, &packet(&Rest(&request)));
+            let parsed = FromServer::parse(&reply);
+            prop_assert!(parsed.is_ok(), "{parsed:?}");
+            prop_assert_eq!(&reply[1..5], &body[..4], "the id of the request");
+        }
+    }
+}
