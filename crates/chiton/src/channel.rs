@@ -8,7 +8,8 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use ssh_connection::{
-    ChannelId, ExitStatus as WireExit, IncomingChannel, Read, ReadChunk, ReplyToken, Request, Stream,
+    ChannelId, ExitStatus as WireExit, IncomingChannel, Read, ReadChunk, ReplyToken, Request,
+    Stream,
 };
 use ssh_wire::PeerText;
 use tokio::io::ReadBuf;

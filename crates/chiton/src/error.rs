@@ -25,6 +25,8 @@ pub enum Error {
     Disconnected(Box<Disconnect>),
     /// The TCP connection ended without a good-bye, in this phase.
     ConnectionLost(Phase, Option<Arc<io::Error>>),
+    /// The server closed the connection without identifying itself, and gave this reason.
+    TurnedAway(PeerText),
     /// The connection was closed from this side.
     Closed,
     /// The transport layer gave up.
@@ -266,11 +268,11 @@ impl Error {
             Self::AuthProtocol(error) => error.fault(),
             Self::Connection(error) => error.fault(),
             Self::PeerMisbehaved(_) => Fault::Peer,
-            Self::Resolve(_)
-            | Self::Connect(_)
-            | Self::TimedOut(..)
-            | Self::ConnectionLost(..) => Fault::Network,
+            Self::Resolve(_) | Self::Connect(_) | Self::TimedOut(..) | Self::ConnectionLost(..) => {
+                Fault::Network
+            }
             Self::Disconnected(_)
+            | Self::TurnedAway(_)
             | Self::HostKey(_)
             | Self::Auth(_)
             | Self::Channel(_)
@@ -383,6 +385,9 @@ impl fmt::Display for Error {
             Self::ConnectionLost(phase, Some(error)) => {
                 write!(f, "the connection was lost during {phase}: {error}")
             }
+            Self::TurnedAway(line) => {
+                write!(f, "the server does not want to talk; it said: {}", line.to_string().trim())
+            }
             Self::Closed => f.write_str("the connection was closed from this side"),
             Self::Transport(error) => error.fmt(f),
             Self::AuthProtocol(error) => error.fmt(f),
@@ -464,11 +469,7 @@ impl fmt::Display for AuthFailure {
             write!(f, "{} {attempt}", if i == 0 { ":" } else { ";" })?;
         }
         if !self.remaining.is_empty() {
-            write!(
-                f,
-                ". The server accepts: {}",
-                ssh_wire::escape(&self.remaining.join(", "))
-            )?;
+            write!(f, ". The server accepts: {}", ssh_wire::escape(&self.remaining.join(", ")))?;
         }
         Ok(())
     }

@@ -175,11 +175,7 @@ impl Session {
     }
 
     /// Gives a payload to the layer that owns its number, if that layer is there (RFC 4250 §4.1).
-    fn on_payload(
-        &mut self,
-        payload: Payload,
-        now: Time,
-    ) -> Result<Option<SessionEvent>, Error> {
+    fn on_payload(&mut self, payload: Payload, now: Time) -> Result<Option<SessionEvent>, Error> {
         let number = payload.number();
         let result = match (Layer::of(number), &mut self.stage) {
             // SERVICE_REQUEST and SERVICE_ACCEPT belong to the transport's numbers and to
@@ -211,9 +207,7 @@ impl Session {
                 self.transport.unimplemented(&payload);
                 Ok(())
             }
-            (layer, _) => {
-                Err(Error::PeerMisbehaved(PeerMisbehaved::WrongPhase { number, layer }))
-            }
+            (layer, _) => Err(Error::PeerMisbehaved(PeerMisbehaved::WrongPhase { number, layer })),
         };
         result.map(|()| None).map_err(|error| self.fail(error))
     }

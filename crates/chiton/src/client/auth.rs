@@ -108,7 +108,8 @@ impl Auth {
     /// There is no home directory.
     pub fn default_keys() -> Result<Self, Error> {
         let directory = user_directory()?;
-        let keys = DEFAULT_KEYS.iter().map(|name| directory.join(name)).filter(|path| path.exists());
+        let keys =
+            DEFAULT_KEYS.iter().map(|name| directory.join(name)).filter(|path| path.exists());
         Ok(Self::from(
             keys.map(|path| Credential::KeyFile { path, passphrase: None, optional: true })
                 .collect(),
@@ -189,9 +190,7 @@ fn load(path: &Path, ask: Option<&Ask>) -> Result<PrivateKey, Error> {
         }
         (parsed, _) => parsed,
     };
-    parsed.map_err(|kind| {
-        Error::KeyFile(Arc::new(KeyFileError { path: path.to_owned(), kind }))
-    })
+    parsed.map_err(|kind| Error::KeyFile(Arc::new(KeyFileError { path: path.to_owned(), kind })))
 }
 
 /// What became of one request.

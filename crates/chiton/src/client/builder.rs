@@ -260,25 +260,30 @@ impl<Stage: fmt::Debug> fmt::Debug for Builder<Stage> {
 async fn open_tcp(host: &str, port: u16, budget: &mut Budget) -> Result<TcpStream, Error> {
     let failed = |source| Arc::new(ConnectError { to: format!("{host} port {port}"), source });
     let lookup = tokio::net::lookup_host((host, port));
-    let addresses = budget
+    let addresses: Vec<_> = budget
         .spend(Phase::Resolving, lookup)
         .await?
-        .map_err(|source| Error::Resolve(failed(source)))?;
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    let mut none = true;
-    for address in addresses {
-        none = false;
-        match budget.spend(Phase::Connecting, TcpStream::connect(address)).await? {
-            Ok(socket) => {
+        .map_err(|source| Error::Resolve(failed(source)))?
+        .collect();
+    if addresses.is_empty() {
+        let none = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        return Err(Error::Resolve(failed(none)));
+    }
+    let mut last = Error::TimedOut(Phase::Connecting, budget.total);
+    for (tried, address) in addresses.iter().enumerate() {
+        // An address that does not answer must not take the time of the others.
+        let others = addresses.len().saturating_sub(tried);
+        match budget.spend_share(others, Phase::Connecting, TcpStream::connect(address)).await {
+            Ok(Ok(socket)) => {
                 // Without it each small packet may wait for the acknowledgement of the one before.
                 socket.set_nodelay(true).map_err(|source| Error::Connect(failed(source)))?;
                 return Ok(socket);
             }
+            Ok(Err(error)) => last = Error::Connect(failed(error)),
             Err(error) => last = error,
         }
     }
-    let error = failed(last);
-    Err(if none { Error::Resolve(error) } else { Error::Connect(error) })
+    Err(last)
 }
 
 /// The time that is left for connecting. Only waiting for the network counts.
@@ -298,8 +303,20 @@ impl Budget {
         phase: Phase,
         what: impl Future<Output = T>,
     ) -> Result<T, Error> {
+        self.spend_share(1, phase, what).await
+    }
+
+    /// Waits for `what`, as long as its share of the time lasts.
+    async fn spend_share<T>(
+        &mut self,
+        shares: usize,
+        phase: Phase,
+        what: impl Future<Output = T>,
+    ) -> Result<T, Error> {
+        let shares = u32::try_from(shares).unwrap_or(u32::MAX);
         let start = Instant::now();
-        let result = tokio::time::timeout(self.left, what).await;
+        let limit = self.left.checked_div(shares).unwrap_or(self.left);
+        let result = tokio::time::timeout(limit, what).await;
         self.left = self.left.saturating_sub(start.elapsed());
         result.map_err(|_| Error::TimedOut(phase, self.total))
     }

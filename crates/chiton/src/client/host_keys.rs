@@ -237,13 +237,11 @@ impl HostKeys {
                 .map_err(|error| Error::local("create the directory", directory, error))?;
         }
         let mut rng = SystemRng;
-        let mut line = known_hosts::entry_line(
-            host,
-            key,
-            if self.hashed { Some(&mut rng) } else { None },
-        );
+        let mut line =
+            known_hosts::entry_line(host, key, if self.hashed { Some(&mut rng) } else { None });
         let append = || {
-            let mut file = fs::OpenOptions::new().append(true).create(true).read(true).open(path)?;
+            let mut file =
+                fs::OpenOptions::new().append(true).create(true).read(true).open(path)?;
             if !ends_with_newline(path)? {
                 line.insert(0, '\n');
             }

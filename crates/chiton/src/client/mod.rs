@@ -146,7 +146,16 @@ impl Client {
     /// The connection is closed in any case.
     pub async fn close(self) -> Result<(), Error> {
         self.connection.shared.with(|state| state.close("closed by the application"));
-        self.closed().await;
+        poll_fn(|cx| {
+            self.connection.shared.with(|state| {
+                if state.is_finished() {
+                    return Poll::Ready(());
+                }
+                state.wait_for_end(cx.waker());
+                Poll::Pending
+            })
+        })
+        .await;
         Ok(())
     }
 

@@ -110,7 +110,13 @@ impl<S: Socket> Driver<S> {
 
     fn lost(&mut self, error: Option<io::Error>) {
         let phase = self.shared.lock().phase;
-        self.fail(Error::ConnectionLost(phase, error.map(Arc::new)));
+        self.fail(match (phase, self.inbound.last_line()) {
+            // A server that does not want to talk says so in plain text (RFC 4253 §4.2).
+            (Phase::KeyExchange, Some(line)) if self.shared.lock().peer_is_silent() => {
+                Error::TurnedAway(line.clone())
+            }
+            _ => Error::ConnectionLost(phase, error.map(Arc::new)),
+        });
     }
 
     fn wake(&mut self) {
@@ -320,7 +326,7 @@ impl<S: Socket> Future for Driver<S> {
 impl<S> Drop for Driver<S> {
     fn drop(&mut self) {
         let mut wakers = Vec::new();
-        self.shared.lock().fail(Error::Closed, &mut wakers);
+        self.shared.lock().finish(&mut wakers);
         for waker in wakers {
             waker.wake();
         }

@@ -54,6 +54,7 @@ impl Shared {
                 driver: None,
                 front: None,
                 closed: Vec::new(),
+                finished: false,
                 events: VecDeque::new(),
                 incoming: VecDeque::new(),
                 channels: HashMap::new(),
@@ -95,6 +96,8 @@ pub(crate) struct State {
     front: Option<Waker>,
     /// Who waits for the end.
     closed: Vec<Waker>,
+    /// True once the driver has ended: the last byte is written and the socket closed.
+    finished: bool,
     /// Events of the handshake and authentication. Each needs an answer of ours before the peer
     /// may cause the next, but for banners, whose number authentication bounds.
     events: VecDeque<SessionEvent>,
@@ -192,7 +195,20 @@ impl State {
     }
 
     pub(crate) fn wait_for_end(&mut self, waker: &Waker) {
-        self.closed.push(waker.clone());
+        if !self.closed.iter().any(|known| known.will_wake(waker)) {
+            self.closed.push(waker.clone());
+        }
+    }
+
+    /// True once the last byte is written and the socket closed.
+    pub(crate) const fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// The driver ends.
+    pub(crate) fn finish(&mut self, wakers: &mut Vec<Waker>) {
+        self.finished = true;
+        self.fail(Error::Closed, wakers);
     }
 
     /// The next event of the session; remembers `waker` if there is none.
@@ -208,7 +224,10 @@ impl State {
     }
 
     /// The next channel that the peer wants to open; remembers `waker` if there is none.
-    pub(crate) fn next_incoming(&mut self, waker: &Waker) -> Option<Result<IncomingChannel, Error>> {
+    pub(crate) fn next_incoming(
+        &mut self,
+        waker: &Waker,
+    ) -> Option<Result<IncomingChannel, Error>> {
         if let Some(channel) = self.incoming.pop_front() {
             return Some(Ok(channel));
         }
@@ -257,6 +276,11 @@ impl State {
             self.dispatch(wakers);
         }
         self.dead.is_none()
+    }
+
+    /// True while the peer has not identified itself.
+    pub(crate) fn peer_is_silent(&self) -> bool {
+        self.session.transport().peer_identification().is_none()
     }
 
     pub(crate) fn control_backlog(&self) -> usize {
@@ -328,9 +352,9 @@ impl State {
                     phase: self.phase,
                 })));
             }
-            SessionEvent::Rekeyed
-            | SessionEvent::Debug { .. }
-            | SessionEvent::AuthRefused(_) => return Ok(()),
+            SessionEvent::Rekeyed | SessionEvent::Debug { .. } | SessionEvent::AuthRefused(_) => {
+                return Ok(());
+            }
             SessionEvent::Auth(_) => {}
         }
         self.events.push_back(event);

@@ -241,8 +241,7 @@ impl Ticket {
         let mut state = self.engine.lock();
         let State { client, small, .. } = &mut *state;
         let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
-        let id =
-            client.write_header(handle, offset, len, small).map_err(SftpErrorKind::Request)?;
+        let id = client.write_header(handle, offset, len, small).map_err(SftpErrorKind::Request)?;
         let header = core::mem::take(small);
         state.out.push_back(header.into());
         state.out.push_back(data);

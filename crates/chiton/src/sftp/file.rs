@@ -170,7 +170,13 @@ impl Reader {
         }
     }
 
-    fn ask(&mut self, handle: &Handle, at: Option<usize>, offset: u64, len: u32) -> Result<(), SftpErrorKind> {
+    fn ask(
+        &mut self,
+        handle: &Handle,
+        at: Option<usize>,
+        offset: u64,
+        len: u32,
+    ) -> Result<(), SftpErrorKind> {
         let id = self.ticket.send(|client, out| client.read(handle, offset, len, out))?;
         let entry = Ahead { id, offset, len, answer: None };
         match at {
@@ -185,7 +191,7 @@ impl Reader {
         &mut self,
         handle: &Handle,
         size: u32,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
     ) -> Poll<Result<(), SftpErrorKind>> {
         while self.ready.is_empty() && !self.at_end {
             while self.ahead.len() < self.depth {
@@ -226,11 +232,7 @@ impl Reader {
 
 impl Writer {
     /// Waits until at most `behind` writes are unconfirmed.
-    fn poll_settle(
-        &mut self,
-        behind: usize,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), SftpErrorKind>> {
+    fn poll_settle(&mut self, behind: usize, cx: &Context<'_>) -> Poll<Result<(), SftpErrorKind>> {
         while self.behind > behind {
             let (_, response) = ready!(self.ticket.poll_reply(cx))?;
             self.behind = self.behind.saturating_sub(1);
@@ -286,9 +288,8 @@ impl File {
     pub async fn set_attrs(&self, attrs: &Attrs) -> Result<(), Error> {
         let ask = async {
             let handle = self.handle()?;
-            let request = |client: &mut Client, out: &mut Vec<u8>| {
-                client.fsetstat(&handle, attrs, out)
-            };
+            let request =
+                |client: &mut Client, out: &mut Vec<u8>| client.fsetstat(&handle, attrs, out);
             self.sftp.ask(request).await.and_then(expect_ok)
         };
         ask.await.map_err(|kind| self.error("set_attrs", kind))

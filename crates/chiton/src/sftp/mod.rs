@@ -200,11 +200,7 @@ impl Sftp {
     ///
     /// # Errors
     /// The server's answer, or the end of the connection.
-    pub async fn set_attrs(
-        &self,
-        path: impl Into<RemotePath>,
-        attrs: &Attrs,
-    ) -> Result<(), Error> {
+    pub async fn set_attrs(&self, path: impl Into<RemotePath>, attrs: &Attrs) -> Result<(), Error> {
         let path = path.into();
         self.act("set_attrs", &path, |client, out| client.setstat(path.as_bytes(), attrs, out))
             .await
@@ -361,10 +357,7 @@ impl Sftp {
     }
 
     /// A request and its reply.
-    async fn ask(
-        &self,
-        request: impl Request,
-    ) -> Result<Response, SftpErrorKind> {
+    async fn ask(&self, request: impl Request) -> Result<Response, SftpErrorKind> {
         let ticket = self.engine.ticket();
         ticket.send(request)?;
         ticket.reply().await.map(|(_, reply)| reply)
@@ -383,10 +376,7 @@ impl Sftp {
 }
 
 /// Writes a request.
-trait Request:
-    FnOnce(&mut Codec, &mut Vec<u8>) -> Result<RequestId, sftp::RequestError>
-{
-}
+trait Request: FnOnce(&mut Codec, &mut Vec<u8>) -> Result<RequestId, sftp::RequestError> {}
 
 impl<F> Request for F where
     F: FnOnce(&mut Codec, &mut Vec<u8>) -> Result<RequestId, sftp::RequestError>

@@ -128,9 +128,11 @@ impl Get {
             (_, Err(cause)) => return Err(interrupted(cause)),
             (Err(cause), Ok(file)) => {
                 // What arrived behind a gap is not worth keeping, and would look complete.
-                blocking(move || file.set_len(confirmed).map_err(|_| SftpErrorKind::SubsystemEnded))
-                    .await
-                    .ok();
+                blocking(move || {
+                    file.set_len(confirmed).map_err(|_| SftpErrorKind::SubsystemEnded)
+                })
+                .await
+                .ok();
                 return Err(interrupted(cause));
             }
         };
@@ -193,9 +195,9 @@ impl Receiving<'_> {
     async fn run(&mut self) -> Result<(), SftpErrorKind> {
         while !self.plan.is_done() {
             while let Some(range) = self.plan.next_read(self.clock.now()) {
-                let id = self.ticket.send(|client, out| {
-                    client.read(self.handle, range.offset, range.len, out)
-                })?;
+                let id = self
+                    .ticket
+                    .send(|client, out| client.read(self.handle, range.offset, range.len, out))?;
                 self.asked.insert(id, range.offset);
             }
             let (id, response) = self.ticket.reply().await?;

@@ -26,9 +26,7 @@ pub(super) async fn blocking<T: Send + 'static>(
     act: impl FnOnce() -> Result<T, SftpErrorKind> + Send + 'static,
 ) -> Result<T, SftpErrorKind> {
     // A task that does not end well was cancelled with its runtime.
-    tokio::task::spawn_blocking(act)
-        .await
-        .unwrap_or(Err(SftpErrorKind::Connection(Error::Closed)))
+    tokio::task::spawn_blocking(act).await.unwrap_or(Err(SftpErrorKind::Connection(Error::Closed)))
 }
 
 /// Writes what it is given where it belongs.
