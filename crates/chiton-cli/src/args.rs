@@ -112,6 +112,11 @@ impl<'a> Getopt<'a> {
         Some(first)
     }
 
+    /// True once `--` was read: no options follow.
+    pub(crate) fn is_terminated(&self) -> bool {
+        self.terminated
+    }
+
     /// What has not been read.
     pub(crate) fn rest(&self) -> &'a [OsString] {
         self.args

@@ -159,7 +159,12 @@ fn ask_program(program: &OsStr, prompt: &str) -> Result<Zeroizing<String>, AskEr
     let mut child =
         Command::new(program).arg(prompt).stdout(Stdio::piped()).spawn().map_err(failed)?;
     let answer = match child.stdout.take() {
-        Some(output) => read_line(output),
+        Some(mut output) => {
+            let answer = read_line(&mut output);
+            // A program that writes more must not fail because nobody reads it.
+            drop(io::copy(&mut output, &mut io::sink()));
+            answer
+        }
         None => Err(AskError::Cancelled),
     };
     let status = child.wait().map_err(failed)?;

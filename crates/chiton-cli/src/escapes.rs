@@ -53,6 +53,11 @@ impl Escapes {
         Self { character, state: State::LineStart }
     }
 
+    /// True if there is an escape character at all.
+    pub(crate) fn are_on(self) -> bool {
+        self.character.is_some()
+    }
+
     /// Moves typed bytes from `input` to `out` up to the first escape. Gives the number of bytes
     /// taken, and what is asked for; without an action, all of `input` was taken.
     pub(crate) fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) -> (usize, Option<Action>) {

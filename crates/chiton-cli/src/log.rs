@@ -122,6 +122,11 @@ pub(crate) fn write(level: Level, message: fmt::Arguments<'_>) {
     drop(io::stderr().write_all(line.as_bytes()));
 }
 
+/// Writes a line that was asked for to standard output. That nobody reads it is no error.
+pub(crate) fn print(line: impl fmt::Display) {
+    drop(writeln!(io::stdout().lock(), "{line}"));
+}
+
 /// Says something at a level: `say!(Info, "Connected to {host}.")`.
 macro_rules! say {
     ($level:ident, $($message:tt)*) => {

@@ -1,20 +1,131 @@
-//! The program `chiton`: `ssh`, `sftp`, `sshd` and a demo that needs nothing else.
-#![expect(dead_code, reason = "the subcommands that use these parts land with the library")]
+//! The program `chiton`: `ssh` and `sftp`.
+//!
+//! The subcommands `ssh` and `sftp` speak OpenSSH's command line. Called by the name `ssh` or
+//! `sftp`, through a link, the program is that subcommand.
 
 extern crate alloc;
 
+mod advice;
 mod args;
 mod askpass;
+mod connect;
 mod destination;
 mod escapes;
 mod failure;
 mod log;
 mod options;
 mod progress;
+mod session;
 mod sftp;
 mod signals;
+mod ssh;
 mod stdio;
 mod terminal;
 mod values;
 
-fn main() {}
+use std::{env, ffi::OsString, path::Path, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::{Failure, Result};
+
+/// What `-V` prints.
+pub(crate) const VERSION: &str = concat!("chiton ", env!("CARGO_PKG_VERSION"));
+
+/// SSH from scratch: client, server, file transfer.
+#[derive(Debug, Parser)]
+#[command(name = "chiton", version, disable_help_subcommand = true)]
+struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Log in to another machine or run a command there; options as OpenSSH's ssh
+    #[command(disable_help_flag = true)]
+    Ssh {
+        /// [options] [user@]host [command…]
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
+        args: Vec<OsString>,
+    },
+    /// Move files; options as OpenSSH's sftp
+    #[command(disable_help_flag = true)]
+    Sftp {
+        /// [options] [user@]host[:path [local]]
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
+        args: Vec<OsString>,
+    },
+}
+
+/// What runs a subcommand: it takes the arguments and gives the exit code.
+type Main = fn(&[OsString]) -> u8;
+
+/// The subcommands that have their own command line: they get it as it is.
+const RAW: [(&str, Main); 2] = [("ssh", ssh::main), ("sftp", sftp::main)];
+
+fn main() -> ExitCode {
+    let args: Vec<OsString> = env::args_os().collect();
+    ExitCode::from(dispatch(&args))
+}
+
+fn dispatch(args: &[OsString]) -> u8 {
+    let name = args.first().map(Path::new).and_then(Path::file_name);
+    let second = args.get(1);
+    for (raw, main) in RAW {
+        if name.is_some_and(|name| name == raw) {
+            return main(args.get(1..).unwrap_or_default());
+        }
+        if second.is_some_and(|second| second == raw) {
+            return main(args.get(2..).unwrap_or_default());
+        }
+    }
+    let program = match Program::try_parse_from(args) {
+        Ok(program) => program,
+        Err(error) => {
+            // Help and version are no errors; what cannot be printed is nobody's to see.
+            drop(error.print());
+            return u8::try_from(error.exit_code()).unwrap_or(2);
+        }
+    };
+    match program.command {
+        Command::Ssh { args } => ssh::main(&args),
+        Command::Sftp { args } => sftp::main(&args),
+    }
+}
+
+/// Runs a future to its end on a runtime of its own.
+pub(crate) fn run_async<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format_args!("cannot start threads: {error}")))?;
+    let result = runtime.block_on(work);
+    // A thread that waits for a key to be pressed does not keep the program from ending.
+    runtime.shutdown_background();
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Program::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_usage_is_no_success() {
+        let run = |words: &[&str]| {
+            let args: Vec<OsString> = words.iter().map(OsString::from).collect();
+            dispatch(&args)
+        };
+        assert_eq!(run(&["chiton", "nonsense"]), 2);
+        assert_eq!(run(&["chiton", "--version"]), 0);
+        assert_eq!(run(&["chiton", "ssh"]), 255);
+        assert_eq!(run(&["/usr/bin/ssh", "-z"]), 255);
+        assert_eq!(run(&["sftp", "-z"]), 1);
+    }
+}

@@ -40,7 +40,7 @@ impl Progress {
     }
 
     /// Leaves the bar as it stands and goes to the next line.
-    pub(crate) fn finish(self) {
+    pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.abandon();
         }

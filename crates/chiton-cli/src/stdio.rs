@@ -53,16 +53,6 @@ impl Chunk {
     pub(crate) fn set_filled(&mut self, filled: usize) {
         self.filled = filled.min(self.buffer.len());
     }
-
-    /// Puts in as much of `bytes` as fits.
-    pub(crate) fn fill(&mut self, bytes: &[u8]) -> usize {
-        let count = bytes.len().min(self.buffer.len());
-        if let (Some(room), Some(bytes)) = (self.buffer.get_mut(..count), bytes.get(..count)) {
-            room.copy_from_slice(bytes);
-        }
-        self.filled = count;
-        count
-    }
 }
 
 fn enlarge_pipe(fd: BorrowedFd<'_>) {
@@ -235,6 +225,14 @@ mod tests {
         (0..len).map(|i| (i ^ (i >> 8) ^ (i >> 16)) as u8).collect()
     }
 
+    /// Puts as much of `bytes` into `chunk` as fits.
+    fn fill(chunk: &mut Chunk, bytes: &[u8]) -> usize {
+        let count = bytes.len().min(CHUNK);
+        chunk.room()[..count].copy_from_slice(&bytes[..count]);
+        chunk.set_filled(count);
+        count
+    }
+
     async fn through(flags: PipeFlags) -> (Vec<u8>, Vec<u8>) {
         let (reader, writer) = pipe_with(flags).unwrap();
         let sent = sample(3 * CHUNK + 17);
@@ -244,7 +242,7 @@ mod tests {
             let mut rest = sent.as_slice();
             while !rest.is_empty() {
                 let mut chunk = output.chunk();
-                let count = chunk.fill(rest);
+                let count = fill(&mut chunk, rest);
                 rest = &rest[count..];
                 assert!(output.write(chunk).await);
             }
@@ -281,7 +279,7 @@ mod tests {
         drop(reader);
         loop {
             let mut chunk = output.chunk();
-            chunk.fill(b"x");
+            fill(&mut chunk, b"x");
             if !output.write(chunk).await {
                 break;
             }

@@ -14,6 +14,7 @@ use rustix::termios::{
     ControlModes, InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios,
     tcgetattr, tcgetwinsize, tcsetattr,
 };
+use ssh_connection::{Mode, TerminalModes};
 
 /// A terminal that can be changed and put back.
 #[derive(Clone, Debug)]
@@ -100,6 +101,12 @@ impl Guard {
         Ok(guard)
     }
 
+    /// Changes nothing now, but puts standard input back as it is at this moment. For the time
+    /// in which other code changes the terminal.
+    pub(crate) fn snapshot() -> io::Result<Self> {
+        Self::change(Tty::Stdin, |_| {})
+    }
+
     /// Stops a terminal from showing what is typed. `^Z` does nothing meanwhile, so that no
     /// shell is left without echo.
     pub(crate) fn hidden(tty: Tty) -> io::Result<Self> {
@@ -171,107 +178,97 @@ pub(crate) fn stdout_is_tty() -> bool {
 }
 
 /// The modes of the terminal on standard input for a pty request; no modes if it is none.
-pub(crate) fn modes() -> Vec<u8> {
-    match tcgetattr(rustix::stdio::stdin()) {
-        Ok(termios) => encode_modes(&termios),
-        Err(_) => vec![TTY_OP_END],
-    }
+pub(crate) fn modes() -> TerminalModes<'static> {
+    tcgetattr(rustix::stdio::stdin()).map(|termios| encode_modes(&termios)).unwrap_or_default()
 }
 
-const TTY_OP_END: u8 = 0;
-const TTY_OP_ISPEED: u8 = 128;
-const TTY_OP_OSPEED: u8 = 129;
 /// What stands for a special character that is switched off (RFC 4254 §8).
 const NO_CHARACTER: u32 = 255;
 
-/// The special characters that this system has, by the numbers of RFC 4254 §8.
-const CHARACTERS: &[(u8, SpecialCodeIndex)] = &[
-    (1, SpecialCodeIndex::VINTR),
-    (2, SpecialCodeIndex::VQUIT),
-    (3, SpecialCodeIndex::VERASE),
-    (4, SpecialCodeIndex::VKILL),
-    (5, SpecialCodeIndex::VEOF),
-    (6, SpecialCodeIndex::VEOL),
-    (7, SpecialCodeIndex::VEOL2),
-    (8, SpecialCodeIndex::VSTART),
-    (9, SpecialCodeIndex::VSTOP),
-    (10, SpecialCodeIndex::VSUSP),
-    (12, SpecialCodeIndex::VREPRINT),
-    (13, SpecialCodeIndex::VWERASE),
-    (14, SpecialCodeIndex::VLNEXT),
-    (18, SpecialCodeIndex::VDISCARD),
+/// The special characters that this system has.
+const CHARACTERS: &[(Mode, SpecialCodeIndex)] = &[
+    (Mode::VINTR, SpecialCodeIndex::VINTR),
+    (Mode::VQUIT, SpecialCodeIndex::VQUIT),
+    (Mode::VERASE, SpecialCodeIndex::VERASE),
+    (Mode::VKILL, SpecialCodeIndex::VKILL),
+    (Mode::VEOF, SpecialCodeIndex::VEOF),
+    (Mode::VEOL, SpecialCodeIndex::VEOL),
+    (Mode::VEOL2, SpecialCodeIndex::VEOL2),
+    (Mode::VSTART, SpecialCodeIndex::VSTART),
+    (Mode::VSTOP, SpecialCodeIndex::VSTOP),
+    (Mode::VSUSP, SpecialCodeIndex::VSUSP),
+    (Mode::VREPRINT, SpecialCodeIndex::VREPRINT),
+    (Mode::VWERASE, SpecialCodeIndex::VWERASE),
+    (Mode::VLNEXT, SpecialCodeIndex::VLNEXT),
+    (Mode::VDISCARD, SpecialCodeIndex::VDISCARD),
 ];
 
-/// The switches of POSIX terminals, by the numbers of RFC 4254 §8 and RFC 8160.
-const INPUT: &[(u8, InputModes)] = &[
-    (30, InputModes::IGNPAR),
-    (31, InputModes::PARMRK),
-    (32, InputModes::INPCK),
-    (33, InputModes::ISTRIP),
-    (34, InputModes::INLCR),
-    (35, InputModes::IGNCR),
-    (36, InputModes::ICRNL),
-    (38, InputModes::IXON),
-    (39, InputModes::IXANY),
-    (40, InputModes::IXOFF),
-    (41, InputModes::IMAXBEL),
+/// The switches of POSIX terminals.
+const INPUT: &[(Mode, InputModes)] = &[
+    (Mode::IGNPAR, InputModes::IGNPAR),
+    (Mode::PARMRK, InputModes::PARMRK),
+    (Mode::INPCK, InputModes::INPCK),
+    (Mode::ISTRIP, InputModes::ISTRIP),
+    (Mode::INLCR, InputModes::INLCR),
+    (Mode::IGNCR, InputModes::IGNCR),
+    (Mode::ICRNL, InputModes::ICRNL),
+    (Mode::IXON, InputModes::IXON),
+    (Mode::IXANY, InputModes::IXANY),
+    (Mode::IXOFF, InputModes::IXOFF),
+    (Mode::IMAXBEL, InputModes::IMAXBEL),
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
-    (42, InputModes::IUTF8),
+    (Mode::IUTF8, InputModes::IUTF8),
 ];
-const LOCAL: &[(u8, LocalModes)] = &[
-    (50, LocalModes::ISIG),
-    (51, LocalModes::ICANON),
-    (53, LocalModes::ECHO),
-    (54, LocalModes::ECHOE),
-    (55, LocalModes::ECHOK),
-    (56, LocalModes::ECHONL),
-    (57, LocalModes::NOFLSH),
-    (58, LocalModes::TOSTOP),
-    (59, LocalModes::IEXTEN),
-    (60, LocalModes::ECHOCTL),
-    (61, LocalModes::ECHOKE),
-    (62, LocalModes::PENDIN),
+const LOCAL: &[(Mode, LocalModes)] = &[
+    (Mode::ISIG, LocalModes::ISIG),
+    (Mode::ICANON, LocalModes::ICANON),
+    (Mode::ECHO, LocalModes::ECHO),
+    (Mode::ECHOE, LocalModes::ECHOE),
+    (Mode::ECHOK, LocalModes::ECHOK),
+    (Mode::ECHONL, LocalModes::ECHONL),
+    (Mode::NOFLSH, LocalModes::NOFLSH),
+    (Mode::TOSTOP, LocalModes::TOSTOP),
+    (Mode::IEXTEN, LocalModes::IEXTEN),
+    (Mode::ECHOCTL, LocalModes::ECHOCTL),
+    (Mode::ECHOKE, LocalModes::ECHOKE),
+    (Mode::PENDIN, LocalModes::PENDIN),
 ];
-const OUTPUT: &[(u8, OutputModes)] = &[
-    (70, OutputModes::OPOST),
-    (72, OutputModes::ONLCR),
-    (73, OutputModes::OCRNL),
-    (74, OutputModes::ONOCR),
-    (75, OutputModes::ONLRET),
+const OUTPUT: &[(Mode, OutputModes)] = &[
+    (Mode::OPOST, OutputModes::OPOST),
+    (Mode::ONLCR, OutputModes::ONLCR),
+    (Mode::OCRNL, OutputModes::OCRNL),
+    (Mode::ONOCR, OutputModes::ONOCR),
+    (Mode::ONLRET, OutputModes::ONLRET),
 ];
-const PARITY: &[(u8, ControlModes)] = &[(92, ControlModes::PARENB), (93, ControlModes::PARODD)];
+const PARITY: &[(Mode, ControlModes)] =
+    &[(Mode::PARENB, ControlModes::PARENB), (Mode::PARODD, ControlModes::PARODD)];
 
-/// Encodes the modes as the pty request carries them (RFC 4254 §8): pairs of a byte and an
-/// `uint32`, ended by `TTY_OP_END`.
-fn encode_modes(termios: &Termios) -> Vec<u8> {
-    let mut out = Vec::with_capacity(256);
-    let mut put = |opcode: u8, value: u32| {
-        out.push(opcode);
-        out.extend_from_slice(&value.to_be_bytes());
-    };
-    put(TTY_OP_OSPEED, termios.output_speed());
-    put(TTY_OP_ISPEED, termios.input_speed());
-    for &(opcode, index) in CHARACTERS {
+/// The modes as the pty request carries them (RFC 4254 §8).
+fn encode_modes(termios: &Termios) -> TerminalModes<'static> {
+    let mut modes = TerminalModes::default();
+    modes.set(Mode::OSPEED, termios.output_speed());
+    modes.set(Mode::ISPEED, termios.input_speed());
+    for &(mode, index) in CHARACTERS {
         let character = termios.special_codes[index];
-        put(opcode, if character == DISABLED { NO_CHARACTER } else { u32::from(character) });
+        let value = if character == DISABLED { NO_CHARACTER } else { u32::from(character) };
+        modes.set(mode, value);
     }
-    for &(opcode, mode) in INPUT {
-        put(opcode, termios.input_modes.contains(mode).into());
+    for &(mode, flag) in INPUT {
+        modes.set(mode, termios.input_modes.contains(flag).into());
     }
-    for &(opcode, mode) in LOCAL {
-        put(opcode, termios.local_modes.contains(mode).into());
+    for &(mode, flag) in LOCAL {
+        modes.set(mode, termios.local_modes.contains(flag).into());
     }
-    for &(opcode, mode) in OUTPUT {
-        put(opcode, termios.output_modes.contains(mode).into());
+    for &(mode, flag) in OUTPUT {
+        modes.set(mode, termios.output_modes.contains(flag).into());
     }
     let size = termios.control_modes & ControlModes::CSIZE;
-    put(90, (size == ControlModes::CS7).into());
-    put(91, (size == ControlModes::CS8).into());
-    for &(opcode, mode) in PARITY {
-        put(opcode, termios.control_modes.contains(mode).into());
+    modes.set(Mode::CS7, (size == ControlModes::CS7).into());
+    modes.set(Mode::CS8, (size == ControlModes::CS8).into());
+    for &(mode, flag) in PARITY {
+        modes.set(mode, termios.control_modes.contains(flag).into());
     }
-    out.push(TTY_OP_END);
-    out
+    modes
 }
 
 #[cfg(test)]
@@ -292,27 +289,17 @@ mod tests {
         (controller.into(), Arc::new(user))
     }
 
-    fn mode(encoded: &[u8], opcode: u8) -> Option<u32> {
-        encoded
-            .chunks_exact(5)
-            .find(|pair| pair[0] == opcode)
-            .map(|pair| u32::from_be_bytes(pair[1..].try_into().unwrap()))
-    }
-
     #[test]
-    fn modes_are_pairs_ended_by_zero() {
+    fn modes_tell_how_the_terminal_is_set() {
         let (_controller, user) = new_terminal();
-        let encoded = encode_modes(&tcgetattr(&user).unwrap());
-        assert_eq!(encoded.len() % 5, 1);
-        assert_eq!(encoded.last(), Some(&TTY_OP_END));
-        assert_eq!(mode(&encoded, 1), Some(3), "VINTR is ^C");
-        assert_eq!(mode(&encoded, 5), Some(4), "VEOF is ^D");
-        assert_eq!(mode(&encoded, 6), Some(NO_CHARACTER), "VEOL is off");
-        assert_eq!(mode(&encoded, 51), Some(1), "ICANON");
-        assert_eq!(mode(&encoded, 53), Some(1), "ECHO");
-        assert_eq!(mode(&encoded, 91), Some(1), "CS8");
-        assert_eq!(mode(&encoded, 90), Some(0), "CS7");
-        assert_eq!(mode(&encoded, TTY_OP_OSPEED), Some(38400));
+        let modes = encode_modes(&tcgetattr(&user).unwrap());
+        assert_eq!(modes.get(Mode::VINTR), Some(3), "^C");
+        assert_eq!(modes.get(Mode::VEOF), Some(4), "^D");
+        assert_eq!(modes.get(Mode::VEOL), Some(NO_CHARACTER), "switched off");
+        assert_eq!(modes.get(Mode::ICANON), Some(1));
+        assert_eq!(modes.get(Mode::ECHO), Some(1));
+        assert_eq!((modes.get(Mode::CS8), modes.get(Mode::CS7)), (Some(1), Some(0)));
+        assert_eq!(modes.get(Mode::OSPEED), Some(38400));
     }
 
     #[test]

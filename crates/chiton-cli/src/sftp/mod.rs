@@ -1,6 +1,380 @@
-//! `chiton sftp`: files over SSH.
+//! `chiton sftp`: files on another machine, by commands typed or in a batch file.
 
 mod command;
+mod editor;
+mod glob;
+mod interpreter;
 mod listing;
 mod pattern;
+mod remote;
+mod transfer;
 mod words;
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::Path,
+};
+
+use chiton::Client;
+
+use crate::{
+    advice,
+    args::{self, Getopt, Grammar, Item},
+    connect::{self, Target},
+    destination::{self, Destination},
+    failure::{Failure, Result},
+    log::{Level, print, say},
+    options::Options,
+    signals, ssh, terminal,
+};
+use command::{Command, TransferFlags};
+use editor::Editor;
+use interpreter::{Interpreter, Outcome};
+use remote::{Remote, explain};
+use transfer::Manner;
+use words::Word;
+
+pub(crate) use listing::show;
+
+const GRAMMAR: Grammar =
+    Grammar { flags: "afNpqrv", values: "bcFioP", unsupported: "46AaBCDJlRSsX" };
+
+const USAGE: &str = "\
+usage: chiton sftp [-afNpqrv] [-b batchfile] [-c cipher] [-F none] [-i identity_file]
+                   [-o option] [-P port] [user@]host[:path [local]]";
+
+/// What the program exits with if a command fails in batch mode, or the connection.
+const FAILED: u8 = 1;
+const CONNECTION_FAILED: u8 = 255;
+
+/// The longest line of a batch file. Without a bound, a file of zeros would fill the memory.
+const MAX_LINE: u64 = 64 * 1024;
+
+/// What the command line says.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Invocation {
+    options: Options,
+    destination: Option<Destination>,
+    local: Option<OsString>,
+    batch: Option<OsString>,
+    flags: TransferFlags,
+    /// `-q`, or `-b` without `-N`.
+    quiet: bool,
+    log_quiet: bool,
+    verbosity: u32,
+}
+
+/// Runs `sftp`; gives the exit code.
+pub(crate) fn main(args: &[OsString]) -> u8 {
+    let invocation = match parse(args) {
+        Ok(invocation) => invocation,
+        Err(failure) => {
+            say!(Fatal, "chiton sftp: {failure}\n{USAGE}");
+            return FAILED;
+        }
+    };
+    crate::run_async(run(invocation)).unwrap_or_else(|failure| {
+        say!(Fatal, "chiton sftp: {failure}");
+        CONNECTION_FAILED
+    })
+}
+
+fn parse(args: &[OsString]) -> Result<Invocation> {
+    let mut invocation = Invocation::default();
+    let mut getopt = Getopt::new(GRAMMAR, args);
+    let (mut quiet, mut noisy) = (false, false);
+    while let Some(item) = getopt.next().map_err(Failure::new)? {
+        match item {
+            Item::Flag('a') => invocation.flags.resume = true,
+            Item::Flag('f') => invocation.flags.sync = true,
+            Item::Flag('N') => noisy = true,
+            Item::Flag('p') => invocation.flags.preserve = true,
+            Item::Flag('q') => quiet = true,
+            Item::Flag('r') => invocation.flags.recursive = true,
+            Item::Flag(_) => invocation.verbosity = invocation.verbosity.saturating_add(1),
+            Item::Value('b', file) => {
+                if invocation.batch.replace(file).is_some() {
+                    return Err(Failure::new("only one -b can be given"));
+                }
+                // Nobody is there to answer.
+                invocation.options.set("BatchMode=yes").map_err(Failure::new)?;
+            }
+            Item::Value('F', file) => ssh::config_file(&file)?,
+            Item::Value(option, value) => {
+                let text = args::text(option, value).map_err(Failure::new)?;
+                ssh::set_option(&mut invocation.options, option, &text)?;
+            }
+        }
+    }
+    invocation.log_quiet = quiet;
+    invocation.quiet = quiet || (invocation.batch.is_some() && !noisy);
+    let destination = getopt.operand().ok_or_else(|| Failure::new("the destination is missing"))?;
+    let destination = destination::parse_sftp(destination.as_bytes()).map_err(Failure::new)?;
+    invocation.local = getopt.operand().cloned();
+    if !getopt.rest().is_empty() {
+        return Err(Failure::new("there is more behind the destination than a local path"));
+    }
+    if invocation.local.is_some() && destination.path.as_ref().is_none_or(Vec::is_empty) {
+        return Err(Failure::new("a local path needs a remote one: host:path local"));
+    }
+    invocation.destination = Some(destination);
+    Ok(invocation)
+}
+
+async fn run(invocation: Invocation) -> Result<u8> {
+    ssh::set_log_level(&invocation.options, invocation.log_quiet, invocation.verbosity);
+    signals::watch(i32::from(FAILED))
+        .map_err(|error| Failure::new(format_args!("cannot watch for signals: {error}")))?;
+    let Some(destination) = &invocation.destination else {
+        return Err(Failure::new("the destination is missing"));
+    };
+    // What cannot be read is told before anybody is asked for a password.
+    let lines = Lines::open(invocation.batch.as_deref().map(Path::new))?;
+    let target = Target::new(destination, &invocation.options)?;
+    let client = connect::connect(&target, &invocation.options).await?;
+    let sftp = client.open_sftp().await.map_err(explain)?;
+    if !invocation.quiet {
+        say!(Info, "Connected to {}.", target.host);
+    }
+    let remote = Remote::new(sftp).await?;
+    // Errors of commands are the purpose of the program, not diagnostics of the connection.
+    if crate::log::level() < Level::Error {
+        crate::log::set_level(Level::Error);
+    }
+    let manner = Manner { quiet: invocation.quiet, progress: !invocation.quiet };
+    let interpreter = Interpreter { remote, flags: invocation.flags, manner };
+    let mut session =
+        Session { client: &client, interpreter, lines, batch: invocation.batch.is_some() };
+    let code = session.run(destination.path.as_deref(), invocation.local).await;
+    drop(session);
+    drop(client.close().await);
+    code
+}
+
+/// Where commands come from.
+enum Lines {
+    Editor(Box<Editor>),
+    Reader(Box<dyn BufRead + Send>),
+}
+
+impl Lines {
+    fn open(batch: Option<&Path>) -> Result<Self> {
+        match batch {
+            Some(path) if path.as_os_str() != "-" => {
+                let cannot = |error| Failure::local("read the batch file", path, &error);
+                let file = File::open(path).map_err(cannot)?;
+                if file.metadata().map_err(cannot)?.is_dir() {
+                    return Err(cannot(io::ErrorKind::IsADirectory.into()));
+                }
+                Ok(Self::Reader(Box::new(BufReader::new(file))))
+            }
+            None if terminal::stdin_is_tty() => Ok(Self::Editor(Box::new(Editor::new()?))),
+            _ => Ok(Self::Reader(Box::new(BufReader::new(io::stdin())))),
+        }
+    }
+
+    fn is_interactive(&self) -> bool {
+        matches!(self, Self::Editor(_))
+    }
+
+    /// The next line, on a thread where waiting for it is no harm. `None` at the end.
+    async fn next(self) -> Result<(Self, Option<Vec<u8>>)> {
+        let read = move || match self {
+            Self::Editor(mut editor) => {
+                let line = editor.line();
+                Ok((Self::Editor(editor), line.map(String::into_bytes)))
+            }
+            Self::Reader(mut reader) => {
+                let line = read_line(&mut reader)?;
+                Ok((Self::Reader(reader), line))
+            }
+        };
+        let read = tokio::task::spawn_blocking(read).await;
+        read.unwrap_or_else(|_| Err(Failure::new("the thread that reads commands has panicked")))
+    }
+}
+
+fn read_line(reader: &mut impl BufRead) -> Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    let read = reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line);
+    read.map_err(|error| Failure::new(format_args!("cannot read the commands: {error}")))?;
+    match line.pop() {
+        None => Ok(None),
+        Some(b'\n') => Ok(Some(line)),
+        Some(last) => {
+            line.push(last);
+            if u64::try_from(line.len()).is_ok_and(|len| len < MAX_LINE) {
+                return Ok(Some(line));
+            }
+            Err(Failure::new(format_args!("a command is longer than {MAX_LINE} bytes")))
+        }
+    }
+}
+
+/// One run of the program: commands until the last.
+struct Session<'a> {
+    client: &'a Client,
+    interpreter: Interpreter,
+    lines: Lines,
+    batch: bool,
+}
+
+impl Session<'_> {
+    /// Fetches or changes to what the destination names, then reads commands.
+    async fn run(&mut self, path: Option<&[u8]>, local: Option<OsString>) -> Result<u8> {
+        if let Some(path) = path.filter(|path| !path.is_empty()) {
+            let local = local.map(|local| Word::literal(&local.into_vec()));
+            if let Some(code) = self.begin(path, local).await? {
+                return Ok(code);
+            }
+        }
+        self.read_commands().await
+    }
+
+    /// What `host:path` asks for. The exit code, unless commands follow.
+    async fn begin(&mut self, path: &[u8], local: Option<Word>) -> Result<Option<u8>> {
+        // A name that a server gave out can be given back, whatever is in it; what looks like a
+        // pattern was meant as one.
+        let words = words::split(path).ok().filter(|words| words.len() == 1);
+        let word = words.and_then(|mut words| words.pop()).unwrap_or_else(|| Word::literal(path));
+        let absolute = self.interpreter.remote.path(&word);
+        let attrs = self.interpreter.remote.sftp.metadata(absolute.clone()).await;
+        let outcome = if attrs.is_ok_and(|attrs| attrs.is_dir()) && local.is_none() {
+            if !self.interpreter.manner.quiet {
+                print(format_args!("Changing to: {}", show(&absolute)));
+            }
+            match self.interpreter.run(Command::Cd(Some(word))).await {
+                Outcome::Done => return Ok(None),
+                outcome => outcome,
+            }
+        } else {
+            let flags = TransferFlags::default();
+            self.interpreter.run(Command::Get { flags, remote: word, local }).await
+        };
+        self.check_connection()?;
+        Ok(Some(if outcome == Outcome::Failed { FAILED } else { 0 }))
+    }
+
+    async fn read_commands(&mut self) -> Result<u8> {
+        let interactive = self.lines.is_interactive();
+        loop {
+            let placeholder = Lines::Reader(Box::new(io::empty()));
+            let lines = core::mem::replace(&mut self.lines, placeholder);
+            let (lines, line) = lines.next().await?;
+            self.lines = lines;
+            let Some(line) = line else { return Ok(0) };
+            match self.execute(&line, interactive).await {
+                Outcome::Quit => return Ok(0),
+                Outcome::Failed if self.batch => {
+                    self.check_connection()?;
+                    return Ok(FAILED);
+                }
+                Outcome::Done | Outcome::Failed => self.check_connection()?,
+            }
+        }
+    }
+
+    /// Carries out one line. What may fail in it has not failed.
+    async fn execute(&mut self, line: &[u8], interactive: bool) -> Outcome {
+        let parsed = match command::parse(line) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                self.echo(line, interactive);
+                say!(Error, "{error}");
+                return Outcome::Failed;
+            }
+        };
+        if !parsed.silent && parsed.command != Command::Nothing {
+            self.echo(line, interactive);
+        }
+        let work = self.interpreter.run(parsed.command);
+        let outcome = if interactive {
+            signals::interruptible(work).await.unwrap_or_else(|| {
+                say!(Error, "Interrupted.");
+                Outcome::Failed
+            })
+        } else {
+            work.await
+        };
+        match outcome {
+            Outcome::Failed if parsed.ignore_errors => Outcome::Done,
+            outcome => outcome,
+        }
+    }
+
+    /// Shows a command that nobody typed here.
+    fn echo(&self, line: &[u8], interactive: bool) {
+        if !interactive {
+            print(format_args!("sftp> {}", show(line.trim_ascii())));
+        }
+    }
+
+    /// Nothing works any more once the connection is gone.
+    fn check_connection(&self) -> Result<()> {
+        match self.client.is_closed() {
+            Some(error) => Err(Failure::new(advice::explain(&error, None))),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn invocation(words: &[&str]) -> Result<Invocation> {
+        let args: Vec<OsString> = words.iter().map(OsString::from).collect();
+        parse(&args)
+    }
+
+    #[test]
+    fn a_batch_file_means_batch_mode_and_little_noise() {
+        let found = invocation(&["-b", "-", "-P", "2222", "-r", "u@h"]).unwrap();
+        assert_eq!(found.batch, Some("-".into()));
+        assert!(found.options.is_batch() && found.quiet && !found.log_quiet);
+        assert!(found.flags.recursive);
+        assert_eq!(found.options.port, Some(2222));
+        assert!(!invocation(&["-Nb", "f", "h"]).unwrap().quiet);
+        assert!(invocation(&["-b", "f", "-b", "g", "h"]).is_err());
+    }
+
+    #[test]
+    fn a_path_may_be_fetched_to_a_local_one() {
+        let found = invocation(&["h:/etc/motd", "here"]).unwrap();
+        assert_eq!(found.destination.unwrap().path.unwrap(), b"/etc/motd");
+        assert_eq!(found.local, Some("here".into()));
+        assert!(invocation(&["h", "here"]).is_err());
+        assert!(invocation(&["h:x", "here", "there"]).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_named() {
+        let line = |words: &[&str]| invocation(words).unwrap_err().to_string();
+        assert!(line(&["-l", "100", "h"]).contains("-l"));
+        assert!(line(&["-z", "h"]).contains("-z"));
+        assert!(line(&["-oFoo=1", "h"]).contains("Foo"));
+    }
+
+    #[test]
+    fn lines_are_read_up_to_a_bound() {
+        let mut reader = &b"pwd\n\nls"[..];
+        assert_eq!(read_line(&mut reader), Ok(Some(b"pwd".to_vec())));
+        assert_eq!(read_line(&mut reader), Ok(Some(vec![])));
+        assert_eq!(read_line(&mut reader), Ok(Some(b"ls".to_vec())));
+        assert_eq!(read_line(&mut reader), Ok(None));
+        let mut endless = BufReader::new(io::repeat(0));
+        assert!(read_line(&mut endless).is_err());
+    }
+
+    #[test]
+    fn a_batch_file_that_is_missing_is_named() {
+        let failure = Lines::open(Some(Path::new("/nonexistent/batch"))).err().unwrap();
+        assert_eq!(
+            failure.to_string(),
+            "cannot read the batch file /nonexistent/batch: no such file or directory"
+        );
+    }
+}

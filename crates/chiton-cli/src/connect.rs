@@ -1,0 +1,392 @@
+//! From options to an authenticated connection: which host keys to trust, what to log in with,
+//! and the questions to the user on the way.
+
+use alloc::sync::Arc;
+use core::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use chiton::{
+    Auth, Client, HostKeyAnswer, HostKeys, Preferences, Secret, UnknownHost,
+    keys::{PrivateKey, PrivateKeyError},
+};
+
+use crate::{
+    advice,
+    askpass::{AskError, Asker},
+    destination::Destination,
+    failure::{Failure, Result},
+    log::say,
+    options::{Options, StrictHostKeyChecking, files},
+    values::{Tokens, expand_path},
+};
+
+const DEFAULT_PORT: u16 = 22;
+
+/// How often a password or passphrase is asked for, unless said otherwise.
+const DEFAULT_PROMPTS: u32 = 3;
+
+/// The key files tried when none is named, in this order.
+const DEFAULT_KEYS: [&str; 3] = ["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"];
+
+/// Where known host keys are, unless said otherwise: the user's files and the system's.
+const USER_KNOWN_HOSTS: [&str; 2] = ["~/.ssh/known_hosts", "~/.ssh/known_hosts2"];
+const GLOBAL_KNOWN_HOSTS: [&str; 2] = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"];
+
+/// The largest key file that is read: an RSA key of 16384 bits takes 13 KiB.
+const MAX_KEY_FILE: u64 = 1024 * 1024;
+
+/// Whom to connect to, with everything filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) user: String,
+    /// The name or address to connect to.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    local_user: String,
+    home: Option<String>,
+}
+
+impl Target {
+    /// The command line's destination, with what the options say and the defaults.
+    pub(crate) fn new(destination: &Destination, options: &Options) -> Result<Self> {
+        let local_user = whoami::username().unwrap_or_default();
+        let user = options.user.clone().or_else(|| destination.user.clone());
+        let user = user.unwrap_or_else(|| local_user.clone());
+        if user.is_empty() {
+            return Err(Failure::new("cannot tell who runs this program; name a user with -l"));
+        }
+        let home = std::env::home_dir().and_then(|home| home.into_os_string().into_string().ok());
+        Ok(Self {
+            user,
+            host: options.host_name.clone().unwrap_or_else(|| destination.host.clone()),
+            port: options.port.or(destination.port).unwrap_or(DEFAULT_PORT),
+            local_user,
+            home,
+        })
+    }
+
+    fn tokens(&self) -> Tokens<'_> {
+        Tokens {
+            home: self.home.as_deref(),
+            host: &self.host,
+            port: self.port,
+            remote_user: &self.user,
+            local_user: &self.local_user,
+        }
+    }
+}
+
+/// Connects and logs in.
+pub(crate) async fn connect(target: &Target, options: &Options) -> Result<Client> {
+    let builder = Client::builder(target.host.clone(), target.port)
+        .user(target.user.clone())
+        .host_keys(host_keys(target, options)?)
+        .auth(auth(target, options)?)
+        .algorithms(preferences(options)?)
+        .on_banner(|text| say!(Info, "{}", text.to_string().trim_end_matches(['\n', '\r'])));
+    let builder = match options.connect_timeout {
+        Some(timeout) => builder.connect_timeout(timeout.unwrap_or(Duration::MAX)),
+        None => builder,
+    };
+    let limit = options.rekey_limit.unwrap_or_default();
+    let builder = match limit.bytes {
+        Some(bytes) => builder.rekey_after(bytes),
+        None => builder,
+    };
+    let builder = match limit.time {
+        Some(time) => builder.rekey_every(time),
+        None => builder,
+    };
+    say!(Debug1, "Connecting to {} port {} as {}.", target.host, target.port, target.user);
+    let client = builder.connect().await.map_err(|error| {
+        advice::log_attempts(&error);
+        Failure::new(advice::explain(&error, Some(target)))
+    })?;
+    if let Some(identification) = client.server_identification() {
+        say!(Debug1, "The server is {identification}.");
+    }
+    if let Some(negotiated) = client.negotiated() {
+        say!(Debug1, "Negotiated: {negotiated}.");
+    }
+    say!(Verbose, "Authenticated to {} as {}.", target.host, target.user);
+    Ok(client)
+}
+
+fn preferences(options: &Options) -> Result<Preferences> {
+    let mut preferences = Preferences::modern();
+    if let Some(names) = &options.ciphers {
+        for_option("Ciphers", preferences.set_ciphers(names))?;
+    }
+    if let Some(names) = &options.macs {
+        for_option("MACs", preferences.set_macs(names))?;
+    }
+    if let Some(names) = &options.kex_algorithms {
+        for_option("KexAlgorithms", preferences.set_kex(names))?;
+    }
+    if let Some(names) = &options.host_key_algorithms {
+        for_option("HostKeyAlgorithms", preferences.set_host_keys(names))?;
+    }
+    Ok(preferences)
+}
+
+fn for_option<E: core::fmt::Display>(
+    option: &str,
+    result: core::result::Result<(), E>,
+) -> Result<()> {
+    result.map_err(|error| Failure::new(format_args!("option {option}: {error}")))
+}
+
+fn host_keys(target: &Target, options: &Options) -> Result<HostKeys> {
+    let expand = |named: &Option<Vec<String>>, default: [&str; 2]| {
+        let names = named.clone().unwrap_or_else(|| default.map(str::to_owned).to_vec());
+        let needs_home = named.is_none() && target.home.is_none();
+        let names: Vec<String> =
+            names.into_iter().filter(|name| !(needs_home && name.starts_with('~'))).collect();
+        files(&names, &target.tokens()).map_err(Failure::new)
+    };
+    let user = expand(&options.user_known_hosts, USER_KNOWN_HOSTS)?;
+    let global = expand(&options.global_known_hosts, GLOBAL_KNOWN_HOSTS)?;
+    let host_keys = HostKeys::files(&user, &global)
+        .map_err(|error| Failure::new(advice::explain(&error, Some(target))))?;
+    let checking = options.strict_host_key_checking.unwrap_or(StrictHostKeyChecking::Ask);
+    Ok(match checking {
+        // In batch mode there is nobody to ask: an unknown host is refused.
+        StrictHostKeyChecking::Ask if !options.is_batch() => host_keys.ask(ask_about_host),
+        StrictHostKeyChecking::Ask | StrictHostKeyChecking::Yes => host_keys.strict(),
+        StrictHostKeyChecking::No | StrictHostKeyChecking::AcceptNew => host_keys.ask(|unknown| {
+            tell_remembered(unknown);
+            HostKeyAnswer::AcceptAndRemember
+        }),
+    })
+}
+
+fn tell_remembered(unknown: &UnknownHost) {
+    let kind = unknown.key.key_type().name();
+    say!(Info, "Warning: the {kind} key of {} is added to the known hosts.", unknown.host);
+}
+
+/// The question about a host no file knows. Blocks.
+fn ask_about_host(unknown: &UnknownHost) -> HostKeyAnswer {
+    let fingerprint = unknown.fingerprint.to_string();
+    let mut question = format!(
+        "The authenticity of host '{}' can't be established.\n{} key fingerprint is {fingerprint}.\n",
+        unknown.host,
+        unknown.key.key_type().name(),
+    );
+    if let Some(known) = unknown.known_types.first() {
+        let known = known.name();
+        question.push_str(&format!("(For this host another key, of type {known}, is known.)\n"));
+    }
+    question.push_str("Are you sure you want to continue connecting (yes/no/[fingerprint])? ");
+    loop {
+        let answer = match (Asker { batch: false }).question(&question) {
+            Ok(answer) => answer,
+            Err(AskError::Cancelled) => return HostKeyAnswer::Refuse,
+            Err(error) => {
+                say!(Error, "Cannot ask about the host key of {}: {error}.", unknown.host);
+                return HostKeyAnswer::Refuse;
+            }
+        };
+        let answer = answer.trim();
+        if answer.eq_ignore_ascii_case("yes") || answer == fingerprint {
+            tell_remembered(unknown);
+            return HostKeyAnswer::AcceptAndRemember;
+        }
+        if answer.is_empty() || answer.eq_ignore_ascii_case("no") {
+            return HostKeyAnswer::Refuse;
+        }
+        question = "Please type 'yes', 'no' or the fingerprint: ".to_owned();
+    }
+}
+
+/// What to log in with, in order: keys before passwords unless `PreferredAuthentications` has it
+/// the other way round.
+fn auth(target: &Target, options: &Options) -> Result<Auth> {
+    let asker = Asker { batch: options.is_batch() };
+    let prompts = options.password_prompts.unwrap_or(DEFAULT_PROMPTS);
+    let mut methods = vec!["publickey", "password"];
+    if let Some(preferred) = &options.preferred_authentications {
+        let place = |method: &&str| preferred.iter().position(|name| name == method);
+        methods.sort_by_key(|method| place(method).unwrap_or(usize::MAX));
+    }
+    methods.retain(|method| options.allows_method(method));
+    let mut all: Option<Auth> = None;
+    let mut add = |auth: Auth| {
+        all = Some(match all.take() {
+            Some(before) => before.or(auth),
+            None => auth,
+        });
+    };
+    for method in methods {
+        if method == "publickey" {
+            for key in keys(target, options, asker, prompts)? {
+                add(key);
+            }
+        } else if !asker.batch && prompts > 0 {
+            add(ask_password(asker, prompts));
+        }
+    }
+    // With nothing at hand, asking for nothing at least tells what the server would accept.
+    Ok(all.unwrap_or_else(Auth::none))
+}
+
+fn ask_password(asker: Asker, prompts: u32) -> Auth {
+    let asked_before = AtomicBool::new(false);
+    Auth::ask_password(prompts, move |question| {
+        if asked_before.swap(true, Ordering::Relaxed) {
+            say!(Error, "Permission denied, please try again.");
+        }
+        answer(asker.secret(question))
+    })
+}
+
+/// The answer, unless there was none; then the user is told why.
+fn answer(
+    asked: core::result::Result<zeroize::Zeroizing<String>, AskError>,
+) -> Option<Secret<String>> {
+    match asked {
+        Ok(secret) => Some(Secret::new(secret.to_string())),
+        Err(AskError::Cancelled) => None,
+        Err(error) => {
+            say!(Error, "Cannot ask for it: {error}.");
+            None
+        }
+    }
+}
+
+/// The keys to be offered. A key that was named has to be usable; the default ones are passed
+/// over if they are not.
+fn keys(target: &Target, options: &Options, asker: Asker, prompts: u32) -> Result<Vec<Auth>> {
+    let mut keys = Vec::new();
+    for name in options.identities() {
+        let path = expand_path(name, &target.tokens()).map_err(Failure::new)?;
+        match load_key(&path) {
+            Ok(KeyFile::Plain(key)) => keys.push(Auth::key(key)),
+            Ok(KeyFile::Encrypted(_)) if asker.batch => {
+                return Err(Failure::new(format_args!(
+                    "the key in {} is encrypted and BatchMode forbids to ask for its passphrase; \
+                     use a key without one, or leave BatchMode",
+                    path.display()
+                )));
+            }
+            Ok(KeyFile::Encrypted(text)) => keys.push(encrypted_key(path, text, asker, prompts)),
+            Err(failure) => return Err(failure),
+        }
+    }
+    // A file named "none" means no key at all, not the default ones.
+    if options.identity_files.is_empty() && target.home.is_some() {
+        for name in DEFAULT_KEYS {
+            let path = expand_path(name, &target.tokens()).map_err(Failure::new)?;
+            if !path.exists() {
+                continue;
+            }
+            match load_key(&path) {
+                Ok(KeyFile::Plain(key)) => keys.push(Auth::key(key)),
+                Ok(KeyFile::Encrypted(_)) if asker.batch => {
+                    say!(Verbose, "The key in {} is encrypted: not tried.", path.display());
+                }
+                Ok(KeyFile::Encrypted(text)) => {
+                    keys.push(encrypted_key(path, text, asker, prompts));
+                }
+                Err(failure) => say!(Info, "Not tried: {failure}."),
+            }
+        }
+    }
+    Ok(keys)
+}
+
+enum KeyFile {
+    Plain(PrivateKey),
+    /// Its text, to be decrypted when a passphrase is at hand.
+    Encrypted(Arc<Vec<u8>>),
+}
+
+fn load_key(path: &Path) -> Result<KeyFile> {
+    let cannot = |error| Failure::local("read the key file", path, &error);
+    if fs::metadata(path).map_err(cannot)?.len() > MAX_KEY_FILE {
+        let path = path.display();
+        return Err(Failure::new(format_args!("{path} is too large for a key file")));
+    }
+    let text = zeroize::Zeroizing::new(fs::read(path).map_err(cannot)?);
+    match PrivateKey::from_openssh(&text, None) {
+        Ok(key) => Ok(KeyFile::Plain(key)),
+        Err(PrivateKeyError::Encrypted) => Ok(KeyFile::Encrypted(Arc::new(text.to_vec()))),
+        Err(error) => {
+            Err(Failure::new(format_args!("cannot use the key file {}: {error}", path.display())))
+        }
+    }
+}
+
+/// A key whose passphrase is asked for when its turn comes; again if it was wrong.
+fn encrypted_key(path: PathBuf, text: Arc<Vec<u8>>, asker: Asker, prompts: u32) -> Auth {
+    Auth::key_file_asking(path.clone(), move |question| {
+        let mut question = question.to_owned();
+        for _ in 0..prompts {
+            let secret = answer(asker.secret(&question))?;
+            if secret.expose().is_empty() {
+                say!(Verbose, "No passphrase given: the key in {} is not tried.", path.display());
+                return None;
+            }
+            match PrivateKey::from_openssh(&text, Some(secret.expose().as_bytes())) {
+                Err(PrivateKeyError::WrongPassphrase) => {}
+                _ => return Some(secret),
+            }
+            question = format!("Bad passphrase, try again for {}: ", path.display());
+        }
+        None
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destination;
+
+    fn target(text: &str, options: &[&str]) -> Target {
+        let mut all = Options::default();
+        for option in options {
+            all.set(option).unwrap();
+        }
+        Target::new(&destination::parse_ssh(text).unwrap(), &all).unwrap()
+    }
+
+    #[test]
+    fn options_come_before_the_destination() {
+        let target = target("ssh://bob@h:2222", &["User=alice", "HostName=10.0.0.1"]);
+        assert_eq!((target.user.as_str(), target.port), ("alice", 2222));
+        assert_eq!(target.host, "10.0.0.1");
+    }
+
+    #[test]
+    fn the_port_is_22_unless_said() {
+        assert_eq!(target("a@h", &[]).port, 22);
+        assert_eq!(target("a@h", &["Port=23"]).port, 23);
+    }
+
+    #[test]
+    fn an_algorithm_nobody_knows_is_named_with_its_option() {
+        let mut options = Options::default();
+        options.set("Ciphers=rot13").unwrap();
+        let failure = preferences(&options).unwrap_err().to_string();
+        assert!(failure.starts_with("option Ciphers: ") && failure.contains("rot13"), "{failure}");
+    }
+
+    #[test]
+    fn a_key_file_that_cannot_be_used_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("id");
+        let failure = load_key(&missing).err().unwrap().to_string();
+        assert!(failure.ends_with("id: no such file or directory"), "{failure}");
+        let public =
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAE9xnEa/6JqzdMhN6G5zeU2RD2dSUX1at1li5bjm4iV";
+        fs::write(&missing, public).unwrap();
+        let failure = load_key(&missing).err().unwrap().to_string();
+        assert!(failure.contains("public key"), "{failure}");
+    }
+}
