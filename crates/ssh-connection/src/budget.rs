@@ -31,6 +31,12 @@ impl Budget {
         }
     }
 
+    /// What is drawn, for the checks of tests.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) const fn taken(&self) -> usize {
+        self.taken
+    }
+
     pub(crate) const fn floor(&self) -> u32 {
         self.floor
     }
@@ -60,6 +66,7 @@ mod tests {
     fn budget() -> Budget {
         Budget::new(&Limits {
             initial_window: 100,
+            max_packet: 50,
             connection_budget: 1000,
             max_channels: 4,
             ..Limits::default()

@@ -58,9 +58,6 @@ impl Default for Limits {
     }
 }
 
-/// What each channel may always be sent, however tight the budget is: two packets.
-const WINDOW_FLOOR: u32 = 64 * 1024;
-
 impl Limits {
     /// The most bytes that one connection holds on behalf of its peer.
     ///
@@ -81,9 +78,10 @@ impl Limits {
         [unread, slack, channels, requests].into_iter().fold(0, usize::saturating_add)
     }
 
-    /// What a channel may be sent even if the budget is used up.
+    /// What a channel may be sent even if the budget is used up: two packets, one on the way
+    /// while the other is read.
     pub(crate) fn window_floor(&self) -> u32 {
-        WINDOW_FLOOR.min(self.initial_window)
+        self.max_packet.saturating_mul(2).min(self.initial_window)
     }
 
     /// The same limits with those raised that would contradict others: no window and no packet is

@@ -136,7 +136,7 @@ fn byte(session: usize, side: usize, stream: usize, place: usize) -> u8 {
 impl World {
     fn new() -> Self {
         let mux = |role| Mux::new(Authenticated::by_userauth_success(), role, limits());
-        let wire = || Wire { messages: VecDeque::new(), room: 10_000 };
+        let wire = || Wire { messages: VecDeque::new(), room: 2000 };
         Self {
             muxes: [mux(Role::Client), mux(Role::Server)],
             wires: [wire(), wire()],
@@ -160,7 +160,7 @@ impl World {
             9 => self.poll(side),
             10 => self.answer_offer(steps.below(3)),
             11 => self.answer_request(session, steps.below(3)),
-            12 => self.give_room(side, steps.below(256) * 40),
+            12 => self.give_room(side, steps.below(256) * 10),
             13 => self.now = self.now + Duration::from_millis(steps.below(64) as u64),
             14 => self.exit(session, steps.below(256) as u32),
             _ => match steps.below(6) {
@@ -373,15 +373,18 @@ impl World {
         for mux in &self.muxes {
             let floor = limits.window_floor() as usize;
             let mut held = (limits.max_channels - mux.channels()) * floor;
+            let mut drawn = 0;
             for channel in mux.inspect_all() {
                 let holding = channel.window().holding() as usize;
                 let (unread, alive) = channel.buffered();
                 held += holding.max(floor);
+                drawn += holding.saturating_sub(floor);
                 assert!(unread <= holding);
                 assert!(alive <= 2 * unread + 2 * (recv_buf::SLACK + 4096));
                 assert!(channel.window().target() <= limits.max_window);
             }
             assert!(held <= limits.connection_budget, "{held}");
+            assert_eq!(drawn, mux.inspect_budget().taken());
         }
     }
 

@@ -190,7 +190,6 @@ impl Channel {
         out: &mut dyn Outbox,
     ) -> Result<Reaction, Violation> {
         let (next, reaction) = self.state.step(input)?;
-        let received = self.state.may_receive();
         self.state = next;
         match reaction {
             Reaction::SendEof => out.send(&ChannelEof { recipient: self.remote }),
@@ -200,8 +199,7 @@ impl Channel {
             }
             Reaction::Process | Reaction::Drop | Reaction::Forget => {}
         }
-        let never_opened = reaction == Reaction::Forget;
-        if (received && !self.state.may_receive()) || never_opened {
+        if !self.may_still_receive() {
             self.account(budget, ReceiveWindow::shut);
         }
         Ok(reaction)

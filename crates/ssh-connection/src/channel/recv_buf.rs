@@ -309,6 +309,28 @@ mod tests {
         }
     }
 
+    /// Slices that come from lower and lower addresses are not in one block.
+    #[test]
+    fn a_run_goes_upwards_only() {
+        let mut buf = RecvBuf::new(BLOCK);
+        let blocks = block(3, 2 * BLOCK);
+        buf.push(blocks.slice(BLOCK..BLOCK + 32_768));
+        buf.push(blocks.slice(..2000));
+        assert_eq!(buf.held(), 34_768, "two blocks for this would be too much");
+    }
+
+    /// What was looked at once is compact and is not copied again.
+    #[test]
+    fn compaction_leaves_alone_what_is_compact() {
+        let mut buf = RecvBuf::new(BLOCK);
+        buf.push(block(3, BLOCK).slice(..2000));
+        let address = buf.chunks[0].bytes.as_ptr();
+        for _ in 0..100 {
+            buf.push(block(3, BLOCK).slice(..2000));
+        }
+        assert_eq!(buf.pop().unwrap().as_ptr(), address);
+    }
+
     /// Dense data, then sparse; the dense part is read and what remains must not hold much.
     #[test]
     fn reading_does_not_leave_sparse_blocks_behind() {

@@ -169,6 +169,20 @@ mod tests {
     }
 
     #[test]
+    fn requests_keep_their_places_when_those_before_them_are_answered() {
+        let desk = Desk::default();
+        let mut answers = Answers::default();
+        let tokens = [desk.issue(), desk.issue(), desk.issue()];
+        let [a, b, c] = tokens.map(|(_, watch)| answers.wait(watch, false));
+        answers.answer(a, true);
+        assert_eq!(flushed(&mut answers), [99]);
+        answers.answer(c, true);
+        assert_eq!(flushed(&mut answers), []);
+        answers.answer(b, false);
+        assert_eq!(flushed(&mut answers), [100, 99]);
+    }
+
+    #[test]
     fn a_dropped_token_is_a_refusal() {
         let desk = Desk::default();
         let mut answers = Answers::default();

@@ -311,6 +311,12 @@ impl Mux {
         self.table.get(id)
     }
 
+    /// The account, for the checks of tests.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) const fn inspect_budget(&self) -> &Budget {
+        &self.budget
+    }
+
     /// All channels, for the checks of tests.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn inspect_all(&self) -> impl Iterator<Item = &crate::channel::Channel> {

@@ -178,15 +178,11 @@ impl Mux {
         let Some((id, channel)) = self.table.by_number(number) else {
             return Err(PeerMisbehaved::OpenReplyNotAsked { channel: number }.into());
         };
-        // Before the step: EOF or CLOSE may be sent by it.
-        let remote = core::mem::replace(&mut channel.remote, message.sender);
-        let step =
-            self.step(number, Input::Confirmation, ChannelOpenConfirmation::NUMBER, now, out);
+        // Before the step, which may send EOF or CLOSE. If the step is an error, this was the last.
+        channel.remote = message.sender;
+        let number_of_message = ChannelOpenConfirmation::NUMBER;
+        let (_, reaction) = self.step(number, Input::Confirmation, number_of_message, now, out)?;
         let Some(channel) = self.table.get_mut(id) else { return Ok(()) };
-        if step.is_err() {
-            channel.remote = remote;
-        }
-        let (_, reaction) = step?;
         if message.max_packet == 0 {
             return Err(PeerMisbehaved::ZeroMaxPacket { channel: number }.into());
         }

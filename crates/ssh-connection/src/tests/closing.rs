@@ -144,6 +144,32 @@ fn late_messages_on_a_closing_channel_are_dropped() {
 }
 
 #[test]
+fn closing_throws_away_what_is_unread() {
+    let mut pair = Pair::new();
+    let (ours, theirs) = pair.exec();
+    pair.server.write(theirs, Stream::Data, &[&[0; 100_000]], &mut pair.to_client).unwrap();
+    pair.deliver();
+    pair.client.close(ours, &mut pair.to_server);
+    let channel = pair.client.inspect(ours).unwrap();
+    assert_eq!((channel.buffered().0, channel.window().holding()), (0, 0));
+    let Pair { client, to_server, now, .. } = &mut pair;
+    assert_eq!(client.read(ours, Stream::Data, &mut [0], *now, to_server), Read::Eof);
+}
+
+/// The mirror image: a client that has not heard of the end still asks for something.
+#[test]
+fn late_requests_do_not_reach_the_application() {
+    let mut pair = Pair::new();
+    let (ours, theirs) = pair.exec();
+    let Pair { client, server, to_server, to_client, .. } = &mut pair;
+    server.close(theirs, to_client);
+    client.request(ours, &Request::Signal(Signal::INT), true, to_server).unwrap();
+    pair.deliver_to_server();
+    assert_eq!(pair.server_events(), []);
+    assert_eq!(pair.to_client.len(), 1, "nothing follows CLOSE");
+}
+
+#[test]
 fn a_released_channel_is_closed_and_says_nothing_more() {
     let mut pair = Pair::new();
     let (ours, theirs) = pair.exec();

@@ -153,6 +153,7 @@ fn an_open_that_is_given_up_is_closed_as_soon_as_it_is_granted() {
     assert_eq!(alone.sent, [payload(&ChannelClose { recipient: 9 })]);
     alone.get(&ChannelClose { recipient: 0 }).unwrap();
     assert_eq!((alone.mux.channels(), alone.mux.poll()), (0, None));
+    assert_eq!(alone.mux.inspect_budget().taken(), 0, "its window is given back");
 
     let id = alone.mux.open_session(alone.now, &mut alone.sent).unwrap();
     alone.mux.release(id, &mut alone.sent);
@@ -160,6 +161,28 @@ fn an_open_that_is_given_up_is_closed_as_soon_as_it_is_granted() {
         .get(&ChannelOpenFailure { recipient: 0, reason: 2, description: b"", language: b"" })
         .unwrap();
     assert_eq!((alone.mux.channels(), alone.mux.poll()), (0, None));
+    assert_eq!(alone.mux.inspect_budget().taken(), 0, "its window is given back");
+}
+
+/// As above, with an application that waits for the end.
+#[test]
+fn a_channel_that_is_closed_before_it_opens_says_only_that_it_is_closed() {
+    let mut alone = Alone::new(Role::Client, Limits::default());
+    let id = alone.mux.open_session(alone.now, &mut alone.sent).unwrap();
+    assert_eq!(alone.mux.write(id, Stream::Data, &[b"x"], &mut alone.sent), Ok(0));
+    alone.mux.close(id, &mut alone.sent);
+    alone
+        .get(&ChannelOpenConfirmation {
+            recipient: 0,
+            sender: 9,
+            initial_window: 1,
+            max_packet: 1,
+            data: Rest(b""),
+        })
+        .unwrap();
+    assert_eq!((alone.sent(), alone.mux.poll()), (vec![90, 97], None));
+    alone.get(&ChannelClose { recipient: 0 }).unwrap();
+    assert_eq!(alone.mux.poll(), Some(MuxEvent::Closed(id)));
 }
 
 #[test]

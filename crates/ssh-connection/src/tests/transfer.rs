@@ -194,6 +194,9 @@ fn writers_stopped_by_the_transport_are_woken_once_and_in_order() {
     assert_eq!(pair.client_events(), [MuxEvent::Writable(b), MuxEvent::Writable(a)]);
     pair.client.data_room_returned();
     assert_eq!(pair.client_events(), []);
+    assert_eq!(pair.client.write(a, Stream::Data, &data, &mut out), Ok(0));
+    pair.client.data_room_returned();
+    assert_eq!(pair.client_events(), [MuxEvent::Writable(a)], "and again");
 }
 
 /// The client's window after `rounds` round trips of a peer that always sends all it may.
@@ -262,6 +265,60 @@ fn the_budget_holds_for_all_channels_together() {
             assert!(n >= 32 * 1024, "{ours}: {n}");
         }
     }
+}
+
+/// One round trip in which each peer sends all it may and everything is read.
+fn exchange(pair: &mut Pair, sessions: &[(ChannelId, ChannelId)]) {
+    let data = vec![0; 64 * 1024 * 1024];
+    for (_, theirs) in sessions {
+        pair.server.write(*theirs, Stream::Data, &[&data], &mut pair.to_client).unwrap();
+    }
+    pair.pass(Duration::from_millis(100));
+    pair.deliver_to_client();
+    for (ours, _) in sessions {
+        pair.client_reads(*ours, Stream::Data);
+    }
+    pair.deliver_to_server();
+}
+
+/// A session whose open took a round trip.
+fn session_over_a_long_link(pair: &mut Pair) -> (ChannelId, ChannelId) {
+    pair.server_events();
+    let ours = pair.client.open_session(pair.now, &mut pair.to_server).unwrap();
+    pair.deliver();
+    let Some(MuxEvent::Incoming(incoming)) = pair.server.poll() else { panic!() };
+    let theirs = pair.server.accept(incoming, pair.now, &mut pair.to_client).unwrap();
+    pair.pass(Duration::from_millis(100));
+    pair.deliver();
+    pair.client_events();
+    pair.server_events();
+    (ours, theirs)
+}
+
+/// The first channel takes what there is; a second one gets its share of it.
+#[test]
+fn a_channel_that_has_grown_makes_room_for_another() {
+    let budget: u32 = 8 * 1024 * 1024;
+    let limits =
+        Limits { connection_budget: budget as usize, max_channels: 4, ..Limits::default() };
+    let mut pair = Pair::with(limits);
+    let first = session_over_a_long_link(&mut pair);
+    let target = |pair: &Pair, session: (ChannelId, ChannelId)| {
+        pair.client.inspect(session.0).unwrap().window().target()
+    };
+    for _ in 0..20 {
+        exchange(&mut pair, &[first]);
+    }
+    let all = budget - 3 * 64 * 1024;
+    assert!(target(&pair, first) <= all, "what others may always have is kept back");
+    assert!(target(&pair, first) > all / 2);
+    let second = session_over_a_long_link(&mut pair);
+    assert_eq!(target(&pair, first), budget / 2, "no credit above its share");
+    for _ in 0..20 {
+        exchange(&mut pair, &[first, second]);
+    }
+    assert!(target(&pair, first) <= budget / 4 * 3, "{}", target(&pair, first));
+    assert!(target(&pair, second) >= budget / 4, "{}", target(&pair, second));
 }
 
 /// A channel that nobody reads stops itself and no other.
