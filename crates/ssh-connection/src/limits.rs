@@ -37,7 +37,8 @@ pub struct Limits {
     /// Bytes of strings in those requests. 1 MiB: four of the largest packets.
     pub max_queued_request_bytes: usize,
     /// The size of the blocks in which the embedder reads from its socket, at most. Payloads are
-    /// kept as slices of them, so this is what a kept byte can pin. 128 KiB.
+    /// kept as slices of them, so this is what a kept byte can pin, and each stream may pin 64 KiB
+    /// less than a block for nothing. 128 KiB.
     pub read_block: usize,
 }
 
@@ -66,7 +67,10 @@ impl Limits {
     pub fn worst_case(&self) -> usize {
         let limits = self.clone().consistent();
         let unread = limits.connection_budget.saturating_mul(2);
-        let slack = limits.max_channels.saturating_mul(2).saturating_mul(recv_buf::SLACK);
+        let slack = limits
+            .max_channels
+            .saturating_mul(2)
+            .saturating_mul(recv_buf::slack(limits.read_block));
         let per_channel = size_of::<Channel>()
             .saturating_add(limits.max_pending_replies.saturating_mul(64))
             .saturating_add(size_of::<MuxEvent>().saturating_mul(8));

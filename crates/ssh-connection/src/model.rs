@@ -380,7 +380,7 @@ impl World {
                 held += holding.max(floor);
                 drawn += holding.saturating_sub(floor);
                 assert!(unread <= holding);
-                assert!(alive <= 2 * unread + 2 * (recv_buf::SLACK + 4096));
+                assert!(alive <= 2 * unread + 2 * (recv_buf::slack(4096) + 4096));
                 assert!(channel.window().target() <= limits.max_window);
             }
             assert!(held <= limits.connection_budget, "{held}");

@@ -7,7 +7,7 @@
 //! - payloads below 1 KiB are copied to a small block of the buffer's own, its *tail*;
 //! - slices are counted in *runs*, which lie in one block as far as their addresses tell; a run
 //!   holds a whole block, however little of it is unread;
-//! - when more than twice the unread bytes and [`SLACK`] is held, what is not compact is copied to
+//! - when more than twice the unread bytes and a [`slack`] is held, what is not compact is copied to
 //!   blocks of the right size. Each byte is copied once at most.
 
 use alloc::{collections::VecDeque, vec::Vec};
@@ -23,8 +23,11 @@ const TAIL: usize = 4 * 1024;
 /// The largest block made by compaction: what a nearly read one still keeps alive.
 const COMPACT: usize = 32 * 1024;
 
-/// What a buffer may hold beyond twice its unread bytes.
-pub(crate) const SLACK: usize = 64 * 1024;
+/// What a buffer may hold beyond twice its unread bytes: as much as lets a packet of [`COMPACT`]
+/// bytes be kept in a block of `block`, and what compaction itself needs.
+pub(crate) fn slack(block: usize) -> usize {
+    block.max(4 * COMPACT).saturating_sub(2 * COMPACT)
+}
 
 /// The unread bytes of one stream.
 #[derive(Debug)]
@@ -196,7 +199,7 @@ impl RecvBuf {
     }
 
     fn compact_if_sparse(&mut self) {
-        let allowed = self.len.saturating_mul(2).saturating_add(SLACK);
+        let allowed = self.len.saturating_mul(2).saturating_add(slack(self.block));
         if self.held > allowed && self.loose > 0 {
             self.compact();
         }
@@ -266,6 +269,7 @@ mod tests {
     use proptest::prelude::*;
 
     const BLOCK: usize = 128 * 1024;
+    const SLACK: usize = 64 * 1024;
 
     fn block(byte: u8, len: usize) -> Bytes {
         Bytes::from(vec![byte; len])
@@ -284,6 +288,18 @@ mod tests {
             assert_eq!(chunk.as_ptr(), payload[i * 32_768..].as_ptr());
         }
         assert_eq!((buf.len(), buf.held()), (0, 0));
+    }
+
+    /// Embedders read in blocks of many sizes; bulk data is never copied.
+    #[test]
+    fn a_packet_is_kept_in_a_block_of_any_size() {
+        for size in [32 * 1024, BLOCK, 2 * BLOCK, 8 * BLOCK] {
+            let mut buf = RecvBuf::new(size);
+            let payload = block(1, size);
+            buf.push(payload.slice(..32_768));
+            assert_eq!(buf.pop().unwrap().as_ptr(), payload.as_ptr());
+        }
+        assert_eq!(slack(BLOCK), SLACK);
     }
 
     #[test]
