@@ -169,7 +169,10 @@ impl Pair {
             Role::Server => &mut self.server,
         }
     }
+}
 
+#[cfg(test)]
+impl Pair {
     /// Carries what `to`'s peer has sent; `to` does nothing with it yet.
     pub(crate) fn carry(&mut self, to: Role) -> bool {
         let bytes = self.side(to.other()).output();
