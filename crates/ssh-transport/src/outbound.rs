@@ -6,7 +6,7 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use ssh_crypto::rng::Rng;
+use ssh_crypto::{Secret, rng::Rng};
 use ssh_wire::{Encode, Layer, Rest};
 
 use crate::{
@@ -30,8 +30,8 @@ pub(crate) struct Outbound {
     usage: Usage,
     /// Whether our `KEXINIT` is out and our `NEWKEYS` is not.
     holding: bool,
-    /// Payloads that wait for `NEWKEYS`, each behind its length.
-    held: Vec<u8>,
+    /// Payloads that wait for `NEWKEYS`, each behind its length. A password may be among them.
+    held: Secret<Vec<u8>>,
     held_limit: usize,
     /// Bytes in `out` that are not channel data.
     control: usize,
@@ -49,7 +49,7 @@ impl Outbound {
             sequence: 0,
             usage: Usage::default(),
             holding: false,
-            held: Vec::new(),
+            held: Secret::new(Vec::new()),
             held_limit,
             control: 0,
             rng,
@@ -74,22 +74,23 @@ impl Outbound {
         if !self.holding {
             return self.send_now(message);
         }
-        let start = self.held.len();
-        self.held.extend_from_slice(&[0; LENGTH_LEN]);
-        let body = self.held.len();
-        message.encode(&mut self.held);
-        let number = self.held.get(body).copied().unwrap_or(0);
+        let held = self.held.expose_mut();
+        let start = held.len();
+        held.extend_from_slice(&[0; LENGTH_LEN]);
+        let body = held.len();
+        message.encode(held);
+        let number = held.get(body).copied().unwrap_or(0);
         if may_pass_key_exchange(number) {
-            let payload = self.held.split_off(body);
-            self.held.truncate(start);
+            let payload = held.split_off(body);
+            held.truncate(start);
             return self.send_now(&Rest(&payload));
         }
-        let len = u32::try_from(self.held.len().saturating_sub(body)).unwrap_or(u32::MAX);
-        if let Some(place) = self.held.get_mut(start..body) {
+        let len = u32::try_from(held.len().saturating_sub(body)).unwrap_or(u32::MAX);
+        if let Some(place) = held.get_mut(start..body) {
             place.copy_from_slice(&len.to_be_bytes());
         }
-        if self.held.len() > self.held_limit {
-            self.held = Vec::new();
+        if held.len() > self.held_limit {
+            self.held = Secret::new(Vec::new());
             return Err(Error::TooMuchHeldOutput);
         }
         Ok(number)
@@ -162,16 +163,14 @@ impl Outbound {
     /// Sends what was held back.
     pub(crate) fn release(&mut self) -> Result<(), Error> {
         self.holding = false;
-        let mut held = core::mem::take(&mut self.held);
-        let mut rest = held.as_slice();
+        let held = core::mem::replace(&mut self.held, Secret::new(Vec::new()));
+        let mut rest = held.expose().as_slice();
         while let Some((length, tail)) = rest.split_first_chunk::<LENGTH_LEN>() {
             let len = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
             let Some((payload, tail)) = tail.split_at_checked(len) else { break };
             self.send_now(&Rest(payload))?;
             rest = tail;
         }
-        held.clear();
-        self.held = held;
         Ok(())
     }
 
@@ -197,7 +196,7 @@ impl Outbound {
 
     /// Bytes of messages that wait for `NEWKEYS`.
     pub(crate) const fn held(&self) -> usize {
-        self.held.len()
+        self.held.expose().len()
     }
 
     pub(crate) const fn is_holding(&self) -> bool {
