@@ -54,8 +54,9 @@ impl Side {
             Ok(Some(received)) => self.handle(received, now),
             Ok(None) => return false,
             Err(error) => {
-                self.transport.fail(error.clone());
-                self.error = Some(error);
+                self.transport.fail(error);
+                // The first error stays: the peer may have said goodbye before its nonsense.
+                self.error = self.transport.error().cloned();
             }
         }
         self.error.is_none()
