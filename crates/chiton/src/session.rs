@@ -16,7 +16,7 @@
 use std::sync::Arc;
 
 use ssh_auth::{client, server};
-use ssh_connection::Mux;
+use ssh_connection::{Mux, message::ConnectionMessage};
 use ssh_crypto::rng::Rng;
 use ssh_transport::{
     Config, Event, HostKeyOffer, HostKeyTrusted, Inbound, Payload, Received, Transport,
@@ -198,12 +198,12 @@ impl Session {
                     Err(error) => Err(self.fail(error.into())),
                 };
             }
-            (Layer::Connection, Stage::Connected(mux)) => {
+            (Layer::Connection, Stage::Connected(mux)) if ConnectionMessage::has_number(number) => {
                 mux.handle(payload.into_bytes(), now, &mut self.transport).map_err(Error::from)
             }
             // RFC 4252 §5.1: requests after success are silently ignored; a banner as well.
             (Layer::Auth, Stage::Connected(_)) if matches!(number, 50 | 53) => Ok(()),
-            (Layer::Unassigned, _) => {
+            (Layer::Connection, Stage::Connected(_)) | (Layer::Unassigned, _) => {
                 self.transport.unimplemented(&payload);
                 Ok(())
             }
