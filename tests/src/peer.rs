@@ -4,6 +4,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
+
+/// A test that takes longer than this hangs.
+pub const TEST_LIMIT: Duration = Duration::from_secs(240);
 
 /// One generation of OpenSSH on this machine.
 #[derive(Debug, Clone)]
@@ -119,7 +123,9 @@ macro_rules! against_each_peer {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
                     let peer = $crate::peer::Peer::$peer().announce(stringify!($name));
-                    super::$name(peer).await;
+                    let test = super::$name(peer);
+                    let ended = tokio::time::timeout($crate::peer::TEST_LIMIT, test).await;
+                    assert!(ended.is_ok(), "{} hangs", stringify!($name));
                 }
             )*
         }

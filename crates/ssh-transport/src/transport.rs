@@ -10,9 +10,7 @@ use core::fmt;
 
 use ssh_crypto::{hash::Digest, rng::Rng};
 use ssh_keys::{PublicKey, SignatureAlgorithm};
-use ssh_wire::{
-    DisconnectReason, Encode, Message, Outbox, PeerText, Reader, Rest, Time, proof::SessionId,
-};
+use ssh_wire::{DisconnectReason, Encode, Message, Outbox, PeerText, Rest, Time, proof::SessionId};
 
 use crate::{
     Role,
@@ -217,8 +215,7 @@ impl Transport {
         self.checked(result)
     }
 
-    /// Exchanges keys now, unless an exchange runs already. Not for the time of authentication:
-    /// OpenSSH refuses it there.
+    /// Exchanges keys now, unless an exchange runs already.
     pub fn rekey(&mut self, now: Time) {
         self.schedule.at(now);
         if self.failed.is_some() || !self.established || !matches!(self.kex, Kex::Idle) {
@@ -375,12 +372,11 @@ impl Transport {
     }
 
     fn peer_disconnected(&mut self, payload: &Payload) -> Result<Event, Error> {
-        // Old peers leave the language out; whatever else follows does not matter any more.
-        let mut reader = Reader::new(message::Disconnect::NAME, payload.bytes());
-        reader.number(message::Disconnect::NUMBER)?;
-        let reason = DisconnectReason(reader.field("reason").uint32()?);
-        let text = PeerText::from_bytes(reader.field("description").string()?);
-        let goodbye = Disconnect { reason, text };
+        let message = message::Disconnect::parse(payload.bytes())?;
+        let goodbye = Disconnect {
+            reason: DisconnectReason(message.reason),
+            text: PeerText::from_bytes(message.description),
+        };
         self.end(Error::Disconnected(goodbye.clone()));
         Ok(Event::Disconnected(goodbye))
     }

@@ -1,0 +1,156 @@
+//! Every algorithm that we have, negotiated with OpenSSH and then used, before and after a rekey.
+
+use chiton::{Client, Error, Preferences, Stdio};
+use chiton_tests::against_each_peer;
+use chiton_tests::peer::Peer;
+use chiton_tests::sshd::Sshd;
+use ssh_transport::{CipherAlgorithm, KexAlgorithm, MacAlgorithm};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::{key, noise, to};
+
+/// More than a packet, so that sequence numbers, lengths and continued keystreams matter.
+const ECHOED: usize = 200_000;
+
+const KEY_EXCHANGES: [&str; 4] = [
+    "mlkem768x25519-sha256",
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "ecdh-sha2-nistp256",
+];
+
+const HOST_KEYS: [&str; 4] = ["ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256"];
+
+const AEADS: [&str; 3] =
+    ["chacha20-poly1305@openssh.com", "aes128-gcm@openssh.com", "aes256-gcm@openssh.com"];
+
+const STREAM_CIPHERS: [&str; 3] = ["aes128-ctr", "aes192-ctr", "aes256-ctr"];
+
+const MACS: [&str; 4] = [
+    "hmac-sha2-256",
+    "hmac-sha2-512",
+    "hmac-sha2-256-etm@openssh.com",
+    "hmac-sha2-512-etm@openssh.com",
+];
+
+/// Sends data through `cat` and back, exchanges new keys, and does it again.
+async fn exercise(client: &Client, what: &str) {
+    let sent = noise(ECHOED);
+    for round in ["first keys", "new keys"] {
+        let mut child = client.command("cat").stderr(Stdio::null()).spawn().await.unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let bytes = sent.clone();
+        let writer = tokio::spawn(async move {
+            stdin.write_all(&bytes).await.unwrap();
+            stdin.shutdown().await.unwrap();
+        });
+        let output = child.wait_with_output().await.unwrap();
+        writer.await.unwrap();
+        assert!(output.status.success(), "{what}, {round}: {}", output.status);
+        assert!(output.stdout == sent, "{what}, {round}: other data came back");
+        client.rekey();
+    }
+}
+
+/// The negotiated algorithms in one line, to look for names in.
+fn negotiated(client: &Client) -> String {
+    client.negotiated().unwrap().to_string()
+}
+
+/// Whether `text` has `name` as a word of its own: one name is the beginning of another.
+fn has(text: &str, name: &str) -> bool {
+    text.split(|char: char| char.is_whitespace() || ",;()".contains(char)).any(|word| word == name)
+}
+
+async fn connect(sshd: &Sshd, preferences: Preferences) -> Result<Client, Error> {
+    to(sshd).algorithms(preferences).auth(key()).connect().await
+}
+
+async fn every_key_exchange(peer: &Peer) {
+    let sshd = Sshd::shared(peer);
+    for name in KEY_EXCHANGES {
+        let mut preferences = Preferences::modern();
+        preferences.set_kex(name).unwrap();
+        let result = connect(sshd, preferences).await;
+        if name == "mlkem768x25519-sha256" && !peer.is_v10_0() {
+            // 9.2 does not have it yet: the error lists what each side has.
+            let error = result.unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("sntrup761"), "{error}");
+            continue;
+        }
+        let client = result.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(has(&negotiated(&client), name), "{name}: {}", negotiated(&client));
+        exercise(&client, name).await;
+    }
+}
+
+async fn every_host_key_type(peer: &Peer) {
+    let sshd = Sshd::shared(peer);
+    for name in HOST_KEYS {
+        let mut preferences = Preferences::modern();
+        preferences.set_host_keys(name).unwrap();
+        let client = connect(sshd, preferences).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(has(&negotiated(&client), name), "{name}: {}", negotiated(&client));
+        exercise(&client, name).await;
+    }
+}
+
+async fn every_aead(peer: &Peer) {
+    let sshd = Sshd::shared(peer);
+    for name in AEADS {
+        let mut preferences = Preferences::modern();
+        preferences.set_ciphers(name).unwrap();
+        let client = connect(sshd, preferences).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(has(&negotiated(&client), name), "{name}: {}", negotiated(&client));
+        exercise(&client, name).await;
+    }
+}
+
+async fn every_stream_cipher_with_every_mac(peer: &Peer) {
+    let sshd = Sshd::shared(peer);
+    for cipher in STREAM_CIPHERS {
+        for mac in MACS {
+            let mut preferences = Preferences::modern();
+            preferences.set_ciphers(cipher).unwrap();
+            preferences.set_macs(mac).unwrap();
+            let what = format!("{cipher} with {mac}");
+            let result = connect(sshd, preferences).await;
+            let client = result.unwrap_or_else(|e| panic!("{what}: {e}"));
+            let summary = negotiated(&client);
+            assert!(has(&summary, cipher) && has(&summary, mac), "{what}: {summary}");
+            exercise(&client, &what).await;
+        }
+    }
+}
+
+/// With our defaults the best of what both have is chosen, under strict key exchange.
+async fn the_defaults(peer: &Peer) {
+    let client = connect(Sshd::shared(peer), Preferences::modern()).await.unwrap();
+    let negotiated = client.negotiated().unwrap();
+    let kex = if peer.is_v10_0() { "mlkem768x25519-sha256" } else { "curve25519-sha256" };
+    assert_eq!(negotiated.kex.name(), kex);
+    assert!(negotiated.strict, "OpenSSH has strict key exchange");
+    assert!(client.server_identification().unwrap().to_string().contains("OpenSSH_"));
+    exercise(&client, "defaults").await;
+}
+
+/// The lists above are all that there is: an algorithm that is added is tested here too.
+#[test]
+fn no_algorithm_is_left_out() {
+    let all: Vec<_> = KexAlgorithm::ALL.iter().map(|kex| kex.name()).collect();
+    assert_eq!(all.len(), KEY_EXCHANGES.len(), "{all:?}");
+    let all: Vec<_> = CipherAlgorithm::ALL.iter().map(|cipher| cipher.name()).collect();
+    assert_eq!(all.len(), AEADS.len() + STREAM_CIPHERS.len(), "{all:?}");
+    let all: Vec<_> = MacAlgorithm::ALL.iter().map(|mac| mac.name()).collect();
+    assert_eq!(all.len(), MACS.len(), "{all:?}");
+    let all: Vec<_> = ssh_keys::SignatureAlgorithm::ALL.iter().map(|key| key.name()).collect();
+    assert_eq!(all.len(), HOST_KEYS.len(), "{all:?}");
+}
+
+against_each_peer!(
+    every_key_exchange,
+    every_host_key_type,
+    every_aead,
+    every_stream_cipher_with_every_mac,
+    the_defaults,
+);
