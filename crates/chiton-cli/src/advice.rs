@@ -2,6 +2,7 @@
 
 use std::io;
 
+use ::sftp::StatusCode;
 use chiton::error::{
     AuthFailure, ChannelError, Error, HostKeyError, HostKeyReason, Phase, SftpError, SftpErrorKind,
 };
@@ -122,7 +123,30 @@ fn sftp(error: &SftpError) -> String {
     if error.path.is_empty() || matches!(error.kind.innermost(), SftpErrorKind::Local(_)) {
         return reason;
     }
-    format!("remote {} \"{}\": {reason}", error.operation, show(&error.path))
+    let (doing, hint) = sftp_operation(error.operation);
+    let path = show(&error.path);
+    // Version 3 of the protocol has one code for most failures.
+    let hint = if error.kind.status() == Some(StatusCode::Failure) { hint } else { "" };
+    format!("cannot {doing} \"{path}\": {reason}{hint}")
+}
+
+/// What was to be done, and what it fails of most often.
+fn sftp_operation(operation: &str) -> (&str, &str) {
+    match operation {
+        "get" => ("get remote", ""),
+        "put" => ("put remote", "; is the disk there full?"),
+        "create_dir" => ("make the remote directory", "; is it there already?"),
+        "remove_dir" => ("remove the remote directory", "; is it empty?"),
+        "remove_file" => ("remove remote", "; is it a directory?"),
+        "rename" => ("rename remote", "; is the new name taken, or on another file system?"),
+        "symlink" => ("make the remote link", "; is the name taken?"),
+        "hard_link" => ("link remote", "; is the new name taken?"),
+        "read_dir" => ("list remote", ""),
+        "metadata" | "symlink_metadata" | "canonicalize" => ("find remote", ""),
+        "set_attrs" => ("change remote", ""),
+        "statvfs" => ("tell how full the file system is of remote", ""),
+        other => (other, ""),
+    }
 }
 
 fn sftp_reason(kind: &SftpErrorKind) -> String {

@@ -1,4 +1,4 @@
-//! The program `chiton`: `ssh` and `sftp`.
+//! The program `chiton`: `ssh`, `sftp`, `sshd` and a demo that needs nothing else.
 //!
 //! The subcommands `ssh` and `sftp` speak OpenSSH's command line. Called by the name `ssh` or
 //! `sftp`, through a link, the program is that subcommand.
@@ -9,6 +9,7 @@ mod advice;
 mod args;
 mod askpass;
 mod connect;
+mod demo;
 mod destination;
 mod escapes;
 mod failure;
@@ -19,6 +20,7 @@ mod session;
 mod sftp;
 mod signals;
 mod ssh;
+mod sshd;
 mod stdio;
 mod terminal;
 mod values;
@@ -56,6 +58,10 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
         args: Vec<OsString>,
     },
+    /// Serve shells, commands and files
+    Sshd(sshd::Args),
+    /// Show that it works: a server and a client in one process, over a real socket
+    Demo,
 }
 
 /// What runs a subcommand: it takes the arguments and gives the exit code.
@@ -91,6 +97,8 @@ fn dispatch(args: &[OsString]) -> u8 {
     match program.command {
         Command::Ssh { args } => ssh::main(&args),
         Command::Sftp { args } => sftp::main(&args),
+        Command::Sshd(args) => sshd::main(args),
+        Command::Demo => demo::main(),
     }
 }
 

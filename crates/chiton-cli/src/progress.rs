@@ -43,6 +43,8 @@ impl Progress {
     pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.abandon();
+            // What comes next would be written over it.
+            crate::log::print("");
         }
     }
 }

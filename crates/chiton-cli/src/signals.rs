@@ -52,6 +52,17 @@ async fn watch_one(number: i32, mut stream: Signal) {
     }
 }
 
+/// Waits until the program is asked to stop: for servers, which end in order.
+pub(crate) async fn stopped() -> io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
 /// The signals ignored by inheritance, as a mask with SIGHUP in bit 0. Known on Linux only.
 fn ignored_at_start() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

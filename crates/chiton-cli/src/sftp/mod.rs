@@ -26,7 +26,7 @@ use crate::{
     connect::{self, Target},
     destination::{self, Destination},
     failure::{Failure, Result},
-    log::{Level, print, say},
+    log::{self, Level, print, say},
     options::Options,
     signals, ssh, terminal,
 };
@@ -53,12 +53,18 @@ const CONNECTION_FAILED: u8 = 255;
 /// The longest line of a batch file. Without a bound, a file of zeros would fill the memory.
 const MAX_LINE: u64 = 64 * 1024;
 
-/// What the command line says.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
 struct Invocation {
-    options: Options,
-    destination: Option<Destination>,
+    settings: Settings,
+    destination: Destination,
     local: Option<OsString>,
+}
+
+/// What the options of the command line say.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Settings {
+    options: Options,
     batch: Option<OsString>,
     flags: TransferFlags,
     /// `-q`, or `-b` without `-N`.
@@ -69,86 +75,86 @@ struct Invocation {
 
 /// Runs `sftp`; gives the exit code.
 pub(crate) fn main(args: &[OsString]) -> u8 {
-    let invocation = match parse(args) {
-        Ok(invocation) => invocation,
-        Err(failure) => {
-            say!(Fatal, "chiton sftp: {failure}\n{USAGE}");
-            return FAILED;
-        }
+    let (result, code) = match parse(args) {
+        Ok(invocation) => (crate::run_async(run(invocation)), CONNECTION_FAILED),
+        Err(failure) => (Err(failure), FAILED),
     };
-    crate::run_async(run(invocation)).unwrap_or_else(|failure| {
+    result.unwrap_or_else(|failure| {
         say!(Fatal, "chiton sftp: {failure}");
-        CONNECTION_FAILED
+        code
     })
 }
 
 fn parse(args: &[OsString]) -> Result<Invocation> {
-    let mut invocation = Invocation::default();
     let mut getopt = Getopt::new(GRAMMAR, args);
+    let settings = read_options(&mut getopt)?;
+    let missing = || Failure::new(format_args!("the destination is missing\n{USAGE}"));
+    let destination = getopt.operand().ok_or_else(missing)?;
+    let destination = destination::parse_sftp(destination.as_bytes()).map_err(Failure::new)?;
+    let local = getopt.operand().cloned();
+    if !getopt.rest().is_empty() {
+        return Err(Failure::new("there is more behind the destination than a local path"));
+    }
+    if local.is_some() && destination.path.as_ref().is_none_or(Vec::is_empty) {
+        return Err(Failure::new("a local path needs a remote one: host:path local"));
+    }
+    Ok(Invocation { settings, destination, local })
+}
+
+fn read_options(getopt: &mut Getopt<'_>) -> Result<Settings> {
+    let mut settings = Settings::default();
     let (mut quiet, mut noisy) = (false, false);
     while let Some(item) = getopt.next().map_err(Failure::new)? {
         match item {
-            Item::Flag('a') => invocation.flags.resume = true,
-            Item::Flag('f') => invocation.flags.sync = true,
+            Item::Flag('a') => settings.flags.resume = true,
+            Item::Flag('f') => settings.flags.sync = true,
             Item::Flag('N') => noisy = true,
-            Item::Flag('p') => invocation.flags.preserve = true,
+            Item::Flag('p') => settings.flags.preserve = true,
             Item::Flag('q') => quiet = true,
-            Item::Flag('r') => invocation.flags.recursive = true,
-            Item::Flag(_) => invocation.verbosity = invocation.verbosity.saturating_add(1),
+            Item::Flag('r') => settings.flags.recursive = true,
+            Item::Flag(_) => settings.verbosity = settings.verbosity.saturating_add(1),
             Item::Value('b', file) => {
-                if invocation.batch.replace(file).is_some() {
+                if settings.batch.replace(file).is_some() {
                     return Err(Failure::new("only one -b can be given"));
                 }
                 // Nobody is there to answer.
-                invocation.options.set("BatchMode=yes").map_err(Failure::new)?;
+                settings.options.set("BatchMode=yes").map_err(Failure::new)?;
             }
             Item::Value('F', file) => ssh::config_file(&file)?,
             Item::Value(option, value) => {
                 let text = args::text(option, value).map_err(Failure::new)?;
-                ssh::set_option(&mut invocation.options, option, &text)?;
+                ssh::set_option(&mut settings.options, option, &text)?;
             }
         }
     }
-    invocation.log_quiet = quiet;
-    invocation.quiet = quiet || (invocation.batch.is_some() && !noisy);
-    let destination = getopt.operand().ok_or_else(|| Failure::new("the destination is missing"))?;
-    let destination = destination::parse_sftp(destination.as_bytes()).map_err(Failure::new)?;
-    invocation.local = getopt.operand().cloned();
-    if !getopt.rest().is_empty() {
-        return Err(Failure::new("there is more behind the destination than a local path"));
-    }
-    if invocation.local.is_some() && destination.path.as_ref().is_none_or(Vec::is_empty) {
-        return Err(Failure::new("a local path needs a remote one: host:path local"));
-    }
-    invocation.destination = Some(destination);
-    Ok(invocation)
+    settings.log_quiet = quiet;
+    settings.quiet = quiet || (settings.batch.is_some() && !noisy);
+    Ok(settings)
 }
 
 async fn run(invocation: Invocation) -> Result<u8> {
-    ssh::set_log_level(&invocation.options, invocation.log_quiet, invocation.verbosity);
+    let Invocation { settings, destination, local } = invocation;
+    ssh::set_log_level(&settings.options, settings.log_quiet, settings.verbosity);
     signals::watch(i32::from(FAILED))
         .map_err(|error| Failure::new(format_args!("cannot watch for signals: {error}")))?;
-    let Some(destination) = &invocation.destination else {
-        return Err(Failure::new("the destination is missing"));
-    };
     // What cannot be read is told before anybody is asked for a password.
-    let lines = Lines::open(invocation.batch.as_deref().map(Path::new))?;
-    let target = Target::new(destination, &invocation.options)?;
-    let client = connect::connect(&target, &invocation.options).await?;
+    let lines = Lines::open(settings.batch.as_deref().map(Path::new))?;
+    let target = Target::new(&destination, &settings.options)?;
+    let client = connect::connect(&target, &settings.options).await?;
     let sftp = client.open_sftp().await.map_err(explain)?;
-    if !invocation.quiet {
+    if !settings.quiet {
         say!(Info, "Connected to {}.", target.host);
     }
     let remote = Remote::new(sftp).await?;
     // Errors of commands are the purpose of the program, not diagnostics of the connection.
-    if crate::log::level() < Level::Error {
-        crate::log::set_level(Level::Error);
+    if log::level() < Level::Error {
+        log::set_level(Level::Error);
     }
-    let manner = Manner { quiet: invocation.quiet, progress: !invocation.quiet };
-    let interpreter = Interpreter { remote, flags: invocation.flags, manner };
-    let mut session =
-        Session { client: &client, interpreter, lines, batch: invocation.batch.is_some() };
-    let code = session.run(destination.path.as_deref(), invocation.local).await;
+    let manner = Manner { quiet: settings.quiet, progress: !settings.quiet };
+    let interpreter = Interpreter { remote, flags: settings.flags, manner };
+    let batch = settings.batch.is_some();
+    let mut session = Session { client: &client, interpreter, lines, batch };
+    let code = session.run(destination.path.as_deref(), local).await;
     drop(session);
     drop(client.close().await);
     code
@@ -333,18 +339,19 @@ mod tests {
     #[test]
     fn a_batch_file_means_batch_mode_and_little_noise() {
         let found = invocation(&["-b", "-", "-P", "2222", "-r", "u@h"]).unwrap();
+        let found = found.settings;
         assert_eq!(found.batch, Some("-".into()));
         assert!(found.options.is_batch() && found.quiet && !found.log_quiet);
         assert!(found.flags.recursive);
         assert_eq!(found.options.port, Some(2222));
-        assert!(!invocation(&["-Nb", "f", "h"]).unwrap().quiet);
+        assert!(!invocation(&["-Nb", "f", "h"]).unwrap().settings.quiet);
         assert!(invocation(&["-b", "f", "-b", "g", "h"]).is_err());
     }
 
     #[test]
     fn a_path_may_be_fetched_to_a_local_one() {
         let found = invocation(&["h:/etc/motd", "here"]).unwrap();
-        assert_eq!(found.destination.unwrap().path.unwrap(), b"/etc/motd");
+        assert_eq!(found.destination.path.unwrap(), b"/etc/motd");
         assert_eq!(found.local, Some("here".into()));
         assert!(invocation(&["h", "here"]).is_err());
         assert!(invocation(&["h:x", "here", "there"]).is_err());

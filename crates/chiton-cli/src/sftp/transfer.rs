@@ -410,19 +410,25 @@ impl Partial {
     fn check(mut self, result: core::result::Result<u64, Error>) -> Result<()> {
         self.told = true;
         let Err(error) = result else { return Ok(()) };
-        let confirmed = match &error {
+        let left = match &error {
             Error::Sftp(inner) => match &inner.kind {
-                SftpErrorKind::Interrupted { confirmed, .. } => Some(*confirmed),
+                // What a full disk has kept is not what was received.
+                SftpErrorKind::Interrupted { cause, .. }
+                    if matches!(**cause, SftpErrorKind::Local(_)) =>
+                {
+                    Some(String::new())
+                }
+                SftpErrorKind::Interrupted { confirmed, .. } => {
+                    Some(format!(": {confirmed} bytes of it are there"))
+                }
                 _ => None,
             },
             _ => None,
         };
         let failure = explain(error);
-        let Some(confirmed) = confirmed else { return Err(failure) };
-        Err(Failure::new(format_args!(
-            "{failure}\n{} is incomplete: {confirmed} bytes of it are there; {} goes on.",
-            self.file, self.again
-        )))
+        let Some(left) = left else { return Err(failure) };
+        let Self { file, again, .. } = &self;
+        Err(Failure::new(format_args!("{failure}\n{file} is incomplete{left}; {again} goes on.")))
     }
 }
 

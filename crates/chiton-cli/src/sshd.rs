@@ -1,0 +1,232 @@
+//! `chiton sshd`: the embedded server as a program. It runs everything as the user it runs as.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use chiton::{
+    keys::{KeyType, PrivateKey, authorized_keys::AuthorizedKeys},
+    server::{Event, Server},
+};
+use clap::Parser;
+use ssh_crypto::rng::SystemRng;
+use tokio::net::TcpListener;
+
+use crate::{
+    advice,
+    failure::{Failure, Result},
+    log::{self, print, say},
+    signals,
+};
+
+/// The variable that may hold the password, so that it stands on no command line.
+const PASSWORD_VARIABLE: &str = "CHITON_PASSWORD";
+
+/// What the program exits with if it could not serve.
+const FAILED: u8 = 255;
+
+/// Serve shells, commands and files, as the user who runs this.
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:2222")]
+    listen: SocketAddr,
+    /// A private key to be known by; may be given more than once. Without one a key is made for
+    /// this run
+    #[arg(long, value_name = "FILE")]
+    host_key: Vec<PathBuf>,
+    /// Lets in whoever has one of these keys
+    #[arg(long, value_name = "FILE")]
+    authorized_keys: Option<PathBuf>,
+    /// The name to log in with by password; without --password-file it is in CHITON_PASSWORD
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// The file whose first line is the password
+    #[arg(long, value_name = "FILE", requires = "user")]
+    password_file: Option<PathBuf>,
+    /// The directory that sftp shows, and nothing above it; without it there is no sftp
+    #[arg(long, value_name = "DIRECTORY")]
+    sftp_root: Option<PathBuf>,
+    /// Run no commands and no shells
+    #[arg(long)]
+    no_exec: bool,
+    /// Say more; up to three times
+    #[arg(short, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+/// Runs `sshd`; gives the exit code.
+pub(crate) fn main(args: Args) -> u8 {
+    crate::run_async(run(args)).unwrap_or_else(|failure| {
+        say!(Fatal, "chiton sshd: {failure}");
+        FAILED
+    })
+}
+
+async fn run(args: Args) -> Result<u8> {
+    for _ in 0..args.verbose.min(3) {
+        log::set_level(log::level().louder());
+    }
+    let password = password(&args)?;
+    let keys = authorized_keys(&args)?;
+    if password.is_none() && keys.is_none() {
+        return Err(Failure::new(
+            "nobody could log in: give --authorized-keys FILE, or --user NAME with --password-file FILE",
+        ));
+    }
+    if password.is_some() && !args.listen.ip().is_loopback() {
+        say!(
+            Error,
+            "Warning: whoever reaches {} can guess the password; keys are safer.",
+            args.listen
+        );
+    }
+    if args.no_exec && args.sftp_root.is_none() {
+        return Err(Failure::new("there is nothing to serve: --no-exec needs --sftp-root"));
+    }
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .map_err(|error| Failure::new(format_args!("cannot listen on {}: {error}", args.listen)))?;
+    let mut builder = Server::builder().allow_exec(!args.no_exec).on_event(tell);
+    for key in host_keys(&args.host_key)? {
+        print(format_args!(
+            "Host key: {} {}",
+            key.public().key_type().name(),
+            key.public().fingerprint()
+        ));
+        builder = builder.host_key(key);
+    }
+    if let Some(keys) = keys {
+        builder = builder.authorized_keys(keys);
+    }
+    if let Some((user, password)) = password {
+        builder = builder.password(user, password);
+    }
+    if let Some(root) = &args.sftp_root {
+        let metadata = fs::metadata(root).map_err(|e| Failure::local("serve", root, &e))?;
+        if !metadata.is_dir() {
+            let root = root.display();
+            return Err(Failure::new(format_args!("--sftp-root {root} is not a directory")));
+        }
+        builder = builder.sftp_root(root);
+    }
+    let handle =
+        builder.serve(listener).map_err(|error| Failure::new(advice::explain(&error, None)))?;
+    print(format_args!("Listening on {}", handle.local_addr()));
+    signals::stopped()
+        .await
+        .map_err(|error| Failure::new(format_args!("cannot watch for signals: {error}")))?;
+    say!(Info, "Stopping.");
+    handle.shutdown().await;
+    Ok(0)
+}
+
+/// Logs what happens: who comes in always, the rest for those who ask for more.
+fn tell(event: &Event) {
+    match event {
+        Event::LoggedIn { .. } | Event::Refused { .. } | Event::TurnedAway { .. } => {
+            say!(Info, "{event}");
+        }
+        _ => say!(Verbose, "{event}"),
+    }
+}
+
+/// The user and the password, if there is to be one.
+fn password(args: &Args) -> Result<Option<(String, String)>> {
+    let Some(user) = &args.user else { return Ok(None) };
+    let password = match &args.password_file {
+        Some(path) => {
+            let text = fs::read_to_string(path)
+                .map_err(|error| Failure::local("read the password file", path, &error))?;
+            text.lines().next().unwrap_or_default().to_owned()
+        }
+        None => std::env::var(PASSWORD_VARIABLE).unwrap_or_default(),
+    };
+    if password.is_empty() {
+        return Err(Failure::new(format_args!(
+            "--user needs a password that is not empty: in --password-file FILE or {PASSWORD_VARIABLE}"
+        )));
+    }
+    Ok(Some((user.clone(), password)))
+}
+
+fn authorized_keys(args: &Args) -> Result<Option<AuthorizedKeys>> {
+    let Some(path) = &args.authorized_keys else { return Ok(None) };
+    let text = fs::read(path).map_err(|e| Failure::local("read the authorized keys", path, &e))?;
+    let keys = AuthorizedKeys::parse(&text);
+    for skipped in keys.skipped() {
+        let (path, line, reason) = (path.display(), skipped.line, &skipped.reason);
+        say!(Error, "{path}:{line}: {reason}: this line lets nobody in.");
+    }
+    if keys.keys().is_empty() {
+        let path = path.display();
+        return Err(Failure::new(format_args!("there is no usable key in {path}")));
+    }
+    Ok(Some(keys))
+}
+
+/// The keys of these files, or a new one for this run.
+fn host_keys(paths: &[PathBuf]) -> Result<Vec<PrivateKey>> {
+    if paths.is_empty() {
+        say!(Info, "No --host-key is given: the host has a new key in each run.");
+        return Ok(vec![new_key()?]);
+    }
+    paths.iter().map(|path| host_key(path)).collect()
+}
+
+fn host_key(path: &Path) -> Result<PrivateKey> {
+    let text = fs::read(path).map_err(|error| Failure::local("read the host key", path, &error))?;
+    PrivateKey::from_openssh(&text, None).map_err(|error| {
+        Failure::new(format_args!("cannot use the host key {}: {error}", path.display()))
+    })
+}
+
+/// A new Ed25519 key.
+pub(crate) fn new_key() -> Result<PrivateKey> {
+    let key = PrivateKey::generate(KeyType::Ed25519, &mut SystemRng);
+    key.map_err(|error| Failure::new(format_args!("cannot make a key: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(words: &[&str]) -> Args {
+        Args::try_parse_from([&["sshd"], words].concat()).unwrap()
+    }
+
+    #[test]
+    fn a_password_stands_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        fs::write(&path, "secret\nmore\n").unwrap();
+        let path = path.to_str().unwrap();
+        let found = password(&args(&["--user", "alice", "--password-file", path])).unwrap();
+        assert_eq!(found, Some(("alice".into(), "secret".into())));
+        fs::write(path, "\n").unwrap();
+        assert!(password(&args(&["--user", "alice", "--password-file", path])).is_err());
+        assert_eq!(password(&args(&[])), Ok(None));
+    }
+
+    #[test]
+    fn a_password_file_needs_a_user() {
+        assert!(Args::try_parse_from(["sshd", "--password-file", "f"]).is_err());
+    }
+
+    #[test]
+    fn a_file_without_keys_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        fs::write(&path, "# nobody\n").unwrap();
+        let path = path.to_str().unwrap();
+        assert!(authorized_keys(&args(&["--authorized-keys", path])).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_lets_nobody_in_does_not_start() {
+        let failure = run(args(&["--listen", "127.0.0.1:0"])).await.unwrap_err();
+        assert!(failure.to_string().starts_with("nobody could log in"), "{failure}");
+    }
+}
