@@ -16,7 +16,7 @@
 use std::sync::Arc;
 
 use ssh_auth::{client, server};
-use ssh_connection::Mux;
+use ssh_connection::{Mux, message::ConnectionMessage};
 use ssh_crypto::rng::Rng;
 use ssh_transport::{
     Config, Event, HostKeyOffer, HostKeyTrusted, Inbound, Payload, Received, Transport,
@@ -41,7 +41,7 @@ pub struct Session {
 #[derive(Debug)]
 enum Start {
     Client { user: String },
-    Server { methods: server::MethodSet, limits: server::Limits },
+    Server { methods: server::MethodSet, limits: server::Limits, banner: String },
 }
 
 /// The protocol that is spoken above the transport now.
@@ -110,7 +110,7 @@ impl Session {
         now: Time,
     ) -> (Self, Inbound) {
         let (transport, inbound) = Transport::server(config, rng, now);
-        let start = Start::Server { methods, limits: auth_limits };
+        let start = Start::Server { methods, limits: auth_limits, banner: String::new() };
         (Self { transport, stage: Stage::KeyExchange, start, limits }, inbound)
     }
 
@@ -147,12 +147,12 @@ impl Session {
                     )));
                     Some(SessionEvent::AuthReady)
                 }
-                Start::Server { methods, limits } => {
-                    self.stage = Stage::ServerAuth(Box::new(server::Acceptor::new(
-                        &session_id,
-                        *limits,
-                        *methods,
-                    )));
+                Start::Server { methods, limits, banner } => {
+                    let mut acceptor = server::Acceptor::new(&session_id, *limits, *methods);
+                    if !banner.is_empty() {
+                        acceptor.banner(banner, &mut self.transport);
+                    }
+                    self.stage = Stage::ServerAuth(Box::new(acceptor));
                     None
                 }
             },
@@ -198,12 +198,12 @@ impl Session {
                     Err(error) => Err(self.fail(error.into())),
                 };
             }
-            (Layer::Connection, Stage::Connected(mux)) => {
+            (Layer::Connection, Stage::Connected(mux)) if ConnectionMessage::has_number(number) => {
                 mux.handle(payload.into_bytes(), now, &mut self.transport).map_err(Error::from)
             }
             // RFC 4252 §5.1: requests after success are silently ignored; a banner as well.
             (Layer::Auth, Stage::Connected(_)) if matches!(number, 50 | 53) => Ok(()),
-            (Layer::Unassigned, _) => {
+            (Layer::Connection, Stage::Connected(_)) | (Layer::Unassigned, _) => {
                 self.transport.unimplemented(&payload);
                 Ok(())
             }
@@ -294,8 +294,12 @@ impl Session {
         self.poll_acceptor()
     }
 
-    /// Requests that a client sent ahead, while a question was open.
-    fn poll_acceptor(&mut self) -> Result<Option<SessionEvent>, Error> {
+    /// Server: what became of requests that the client sent ahead while a question was open. To be
+    /// called after each answer, until there is nothing more.
+    ///
+    /// # Errors
+    /// As [`Self::accept`].
+    pub fn poll_acceptor(&mut self) -> Result<Option<SessionEvent>, Error> {
         let Stage::ServerAuth(acceptor) = &mut self.stage else { return Ok(None) };
         match acceptor.poll(&mut self.transport) {
             Ok(event) => Ok(event.and_then(server_event)),
@@ -303,10 +307,13 @@ impl Session {
         }
     }
 
-    /// Server: text for the user to read before the login ends (RFC 4252 §5.4).
+    /// Server: text for the user to read before the login ends (RFC 4252 §5.4). It is sent as soon
+    /// as the protocol allows; after the login it is dropped.
     pub fn banner(&mut self, text: &str) {
-        if let Stage::ServerAuth(acceptor) = &mut self.stage {
-            acceptor.banner(text, &mut self.transport);
+        match (&mut self.stage, &mut self.start) {
+            (Stage::KeyExchange, Start::Server { banner, .. }) => banner.push_str(text),
+            (Stage::ServerAuth(acceptor), _) => acceptor.banner(text, &mut self.transport),
+            _ => {}
         }
     }
 

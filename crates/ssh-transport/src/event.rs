@@ -19,7 +19,8 @@ pub enum Event {
     /// A message for the layers above: 5, 6 and 50 to 127.
     Payload(Payload),
     /// The peer listed its extensions; see
-    /// [`server_sig_algs`](crate::Transport::server_sig_algs). May come again.
+    /// [`server_sig_algs`](crate::Transport::server_sig_algs). May come again, and before
+    /// [`Established`](Self::Established) while the host key waits for its verdict.
     PeerExtensions,
     /// A later key exchange is complete.
     Rekeyed,

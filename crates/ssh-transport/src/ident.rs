@@ -163,14 +163,14 @@ impl IdentificationReader {
         let end = new.iter().position(|byte| *byte == b'\n');
         let end = end.and_then(|at| at.checked_add(self.scanned));
         let length = end.map_or(buf.len(), |end| end.saturating_add(1));
+        let seen = buf.get(..length.min(limit)).unwrap_or_default();
+        if seen.contains(&0) {
+            return Err(PeerMisbehaved::NulInIdentification.into());
+        }
         if length > limit {
             return Err(PeerMisbehaved::IdentificationTooLong { limit }.into());
         }
         self.scanned = length;
-        let seen = buf.get(..length).unwrap_or_default();
-        if seen.contains(&0) {
-            return Err(PeerMisbehaved::NulInIdentification.into());
-        }
         let Some(end) = end else { return Ok(None) };
         self.scanned = 0;
         let mut line = buf.split_to(end);

@@ -223,3 +223,99 @@ impl fmt::Debug for Inbound {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::{vec, vec::Vec};
+    use ssh_wire::{Rest, testing::every_split};
+
+    use crate::outbound::Outbound;
+    use ssh_crypto::rng::SeededRng;
+
+    fn wire(payloads: &[&[u8]]) -> Vec<u8> {
+        let mut outbound = Outbound::new(Box::new(SeededRng::new(1)), 0);
+        outbound.line("SSH-2.0-x");
+        for payload in payloads {
+            outbound.send_now(&Rest(payload)).unwrap();
+        }
+        let mut out = Vec::new();
+        outbound.take(&mut out);
+        out
+    }
+
+    fn numbers(inbound: &mut Inbound) -> Vec<u8> {
+        let mut numbers = Vec::new();
+        while let Some(received) = inbound.next().unwrap() {
+            if let Received::Packet(payload) = received {
+                numbers.push(payload.number());
+            }
+        }
+        numbers
+    }
+
+    #[test]
+    fn how_bytes_arrive_makes_no_difference() {
+        let bytes = wire(&[&[2, 9], &[94; 30], &[1]]);
+        every_split(&bytes, |parts| {
+            let mut inbound = Inbound::new(Role::Server);
+            let mut found = Vec::new();
+            for part in parts {
+                inbound.buffer().extend_from_slice(part);
+                found.extend(numbers(&mut inbound));
+            }
+            assert_eq!(found, [2, 94, 1]);
+            assert_eq!(inbound.usage().packets, 3);
+        });
+    }
+
+    #[test]
+    fn behind_newkeys_nothing_comes_until_the_new_keys_are_there() {
+        let mut inbound = Inbound::new(Role::Server);
+        inbound.buffer().extend_from_slice(&wire(&[&[21], &[94]]));
+        assert_eq!(numbers(&mut inbound), [21]);
+        assert_eq!(inbound.next(), Ok(None));
+        inbound.install(Box::new(Null), true);
+        let Ok(Some(Received::Packet(payload))) = inbound.next() else { panic!() };
+        assert_eq!((payload.number(), payload.sequence()), (94, 0));
+    }
+
+    #[test]
+    fn it_says_how_much_is_missing_once_it_knows() {
+        let mut inbound = Inbound::new(Role::Server);
+        let bytes = wire(&[&[94; 100]]);
+        let (head, tail) = bytes.split_at(20);
+        inbound.buffer().extend_from_slice(head);
+        assert!(numbers(&mut inbound).is_empty());
+        assert_eq!(inbound.missing(), tail.len());
+    }
+
+    #[test]
+    fn payloads_lie_where_the_socket_put_them() {
+        let mut inbound = Inbound::new(Role::Server);
+        inbound.buffer().reserve(4096);
+        let place = inbound.buffer().as_ptr() as usize;
+        inbound.buffer().extend_from_slice(&wire(&[&[94; 100], &[94; 50]]));
+        assert!(matches!(inbound.next(), Ok(Some(Received::Identification(_)))));
+        for _ in 0..2 {
+            let Ok(Some(Received::Packet(payload))) = inbound.next() else { panic!() };
+            let at = payload.bytes().as_ptr() as usize;
+            assert!((place..place + 4096).contains(&at));
+        }
+    }
+
+    #[test]
+    fn what_a_server_said_before_it_hung_up_is_kept() {
+        let mut inbound = Inbound::new(Role::Client);
+        inbound.buffer().extend_from_slice(b"Not allowed at this time\r\n");
+        assert_eq!(inbound.next(), Ok(None));
+        assert_eq!(inbound.last_line().unwrap().raw(), "Not allowed at this time");
+        let mut errors = vec![];
+        inbound.buffer().extend_from_slice(b"SSH-1.5-x\n");
+        for _ in 0..2 {
+            errors.push(inbound.next().unwrap_err());
+        }
+        assert!(matches!(errors[0], Error::UnsupportedVersion(_)) && errors[0] == errors[1]);
+        assert!(inbound.last_line().is_some());
+    }
+}

@@ -110,6 +110,8 @@ mod crypto;
 mod error;
 mod event;
 mod ext_info;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod host_key;
 mod ident;
 mod inbound;

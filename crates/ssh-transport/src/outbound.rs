@@ -6,7 +6,7 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use ssh_crypto::rng::Rng;
+use ssh_crypto::{Secret, rng::Rng};
 use ssh_wire::{Encode, Layer, Rest};
 
 use crate::{
@@ -30,8 +30,8 @@ pub(crate) struct Outbound {
     usage: Usage,
     /// Whether our `KEXINIT` is out and our `NEWKEYS` is not.
     holding: bool,
-    /// Payloads that wait for `NEWKEYS`, each behind its length.
-    held: Vec<u8>,
+    /// Payloads that wait for `NEWKEYS`, each behind its length. A password may be among them.
+    held: Secret<Vec<u8>>,
     held_limit: usize,
     /// Bytes in `out` that are not channel data.
     control: usize,
@@ -49,7 +49,7 @@ impl Outbound {
             sequence: 0,
             usage: Usage::default(),
             holding: false,
-            held: Vec::new(),
+            held: Secret::new(Vec::new()),
             held_limit,
             control: 0,
             rng,
@@ -74,22 +74,23 @@ impl Outbound {
         if !self.holding {
             return self.send_now(message);
         }
-        let start = self.held.len();
-        self.held.extend_from_slice(&[0; LENGTH_LEN]);
-        let body = self.held.len();
-        message.encode(&mut self.held);
-        let number = self.held.get(body).copied().unwrap_or(0);
+        let held = self.held.expose_mut();
+        let start = held.len();
+        held.extend_from_slice(&[0; LENGTH_LEN]);
+        let body = held.len();
+        message.encode(held);
+        let number = held.get(body).copied().unwrap_or(0);
         if may_pass_key_exchange(number) {
-            let payload = self.held.split_off(body);
-            self.held.truncate(start);
+            let payload = held.split_off(body);
+            held.truncate(start);
             return self.send_now(&Rest(&payload));
         }
-        let len = u32::try_from(self.held.len().saturating_sub(body)).unwrap_or(u32::MAX);
-        if let Some(place) = self.held.get_mut(start..body) {
+        let len = u32::try_from(held.len().saturating_sub(body)).unwrap_or(u32::MAX);
+        if let Some(place) = held.get_mut(start..body) {
             place.copy_from_slice(&len.to_be_bytes());
         }
-        if self.held.len() > self.held_limit {
-            self.held = Vec::new();
+        if held.len() > self.held_limit {
+            self.held = Secret::new(Vec::new());
             return Err(Error::TooMuchHeldOutput);
         }
         Ok(number)
@@ -162,16 +163,14 @@ impl Outbound {
     /// Sends what was held back.
     pub(crate) fn release(&mut self) -> Result<(), Error> {
         self.holding = false;
-        let mut held = core::mem::take(&mut self.held);
-        let mut rest = held.as_slice();
+        let held = core::mem::replace(&mut self.held, Secret::new(Vec::new()));
+        let mut rest = held.expose().as_slice();
         while let Some((length, tail)) = rest.split_first_chunk::<LENGTH_LEN>() {
             let len = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
             let Some((payload, tail)) = tail.split_at_checked(len) else { break };
             self.send_now(&Rest(payload))?;
             rest = tail;
         }
-        held.clear();
-        self.held = held;
         Ok(())
     }
 
@@ -197,7 +196,7 @@ impl Outbound {
 
     /// Bytes of messages that wait for `NEWKEYS`.
     pub(crate) const fn held(&self) -> usize {
-        self.held.len()
+        self.held.expose().len()
     }
 
     pub(crate) const fn is_holding(&self) -> bool {
@@ -254,4 +253,97 @@ const fn is_channel_data(number: u8) -> bool {
 /// Whether a message shows that authentication is over.
 pub(crate) const fn is_of_connection(number: u8) -> bool {
     matches!(Layer::of(number), Layer::Connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::{collections::BTreeSet, vec};
+    use ssh_crypto::rng::SeededRng;
+
+    fn outbound(held_limit: usize) -> Outbound {
+        Outbound::new(Box::new(SeededRng::new(3)), held_limit)
+    }
+
+    fn taken(outbound: &mut Outbound) -> Vec<u8> {
+        let mut out = Vec::new();
+        outbound.take(&mut out);
+        out
+    }
+
+    #[test]
+    fn a_packet_has_the_least_padding_and_random_bytes_in_it() {
+        let mut outbound = outbound(0);
+        let mut paddings = BTreeSet::new();
+        for _ in 0..300 {
+            assert_eq!(outbound.send_now(&Rest(&[2, 0, 0, 0, 0])), Ok(2));
+            let packet = taken(&mut outbound);
+            assert_eq!(packet[..10], [0, 0, 0, 12, 6, 2, 0, 0, 0, 0]);
+            paddings.insert(packet[10..].to_vec());
+        }
+        assert_eq!(paddings.len(), 300, "padding repeats");
+    }
+
+    #[test]
+    fn output_is_swapped_and_bytes_that_were_left_stay_in_front() {
+        let mut outbound = outbound(0);
+        outbound.line("a");
+        let mut spare = Vec::with_capacity(5000);
+        outbound.take(&mut spare);
+        assert_eq!(spare, b"a\r\n");
+        outbound.line("b");
+        outbound.take(&mut spare);
+        assert_eq!(spare, b"a\r\nb\r\n");
+        assert!(outbound.out.capacity() >= 5000, "the capacity of the spare buffer is used");
+        assert_eq!((outbound.pending(), outbound.control()), (0, 0));
+    }
+
+    #[test]
+    fn what_may_not_be_sent_during_an_exchange_waits_and_keeps_its_order() {
+        let mut outbound = outbound(1000);
+        outbound.hold();
+        for number in [94, 5, 2, 192, 7, 1, 100] {
+            outbound.send(&Rest(&[number, 9])).unwrap();
+        }
+        assert!(outbound.is_holding());
+        let numbers = |bytes: &[u8]| bytes.chunks(16).map(|packet| packet[5]).collect::<Vec<_>>();
+        assert_eq!(numbers(&taken(&mut outbound)), [2, 1]);
+        outbound.send_now(&Rest(&[21, 9])).unwrap();
+        outbound.release().unwrap();
+        assert_eq!(numbers(&taken(&mut outbound)), [21, 94, 5, 192, 7, 100]);
+        assert_eq!(outbound.held(), 0);
+    }
+
+    #[test]
+    fn channel_data_does_not_count_as_control() {
+        let mut outbound = outbound(0);
+        for number in [94, 95] {
+            outbound.send(&Rest(&[number; 100])).unwrap();
+        }
+        assert_eq!(outbound.control(), 0);
+        outbound.send(&Rest(&[93; 9])).unwrap();
+        assert_eq!(outbound.control(), 24);
+        assert_eq!(outbound.pending(), 2 * 112 + 24);
+    }
+
+    #[test]
+    fn a_message_of_nothing_uses_no_sequence_number() {
+        let mut outbound = outbound(100);
+        for payload in [&[][..], &[0, 1]] {
+            assert_eq!(outbound.send(&Rest(payload)), Ok(0));
+        }
+        outbound.hold();
+        assert_eq!(outbound.send(&Rest(&[])), Ok(0));
+        outbound.release().unwrap();
+        assert_eq!((outbound.pending(), outbound.sequence), (0, 0));
+    }
+
+    #[test]
+    fn a_message_too_long_leaves_the_output_as_it_was() {
+        let mut outbound = outbound(0);
+        outbound.send(&Rest(&[94])).unwrap();
+        let before = outbound.pending();
+        assert_eq!(outbound.send(&Rest(&vec![94; 262_144])), Err(Error::MessageTooLong));
+        assert_eq!((outbound.pending(), outbound.sequence), (before, 1));
+    }
 }

@@ -54,8 +54,9 @@ impl Side {
             Ok(Some(received)) => self.handle(received, now),
             Ok(None) => return false,
             Err(error) => {
-                self.transport.fail(error.clone());
-                self.error = Some(error);
+                self.transport.fail(error);
+                // The first error stays: the peer may have said goodbye before its nonsense.
+                self.error = self.transport.error().cloned();
             }
         }
         self.error.is_none()
@@ -169,7 +170,10 @@ impl Pair {
             Role::Server => &mut self.server,
         }
     }
+}
 
+#[cfg(test)]
+impl Pair {
     /// Carries what `to`'s peer has sent; `to` does nothing with it yet.
     pub(crate) fn carry(&mut self, to: Role) -> bool {
         let bytes = self.side(to.other()).output();

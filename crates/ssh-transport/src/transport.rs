@@ -10,7 +10,9 @@ use core::fmt;
 
 use ssh_crypto::{hash::Digest, rng::Rng};
 use ssh_keys::{PublicKey, SignatureAlgorithm};
-use ssh_wire::{DisconnectReason, Encode, Message, Outbox, PeerText, Rest, Time, proof::SessionId};
+use ssh_wire::{
+    DisconnectReason, Encode, Message, Outbox, PeerText, Reader, Rest, Time, proof::SessionId,
+};
 
 use crate::{
     Role,
@@ -215,7 +217,8 @@ impl Transport {
         self.checked(result)
     }
 
-    /// Exchanges keys now, unless an exchange runs already.
+    /// Exchanges keys now, unless an exchange runs already. Not for the time of authentication:
+    /// OpenSSH refuses it there.
     pub fn rekey(&mut self, now: Time) {
         self.schedule.at(now);
         if self.failed.is_some() || !self.established || !matches!(self.kex, Kex::Idle) {
@@ -372,11 +375,12 @@ impl Transport {
     }
 
     fn peer_disconnected(&mut self, payload: &Payload) -> Result<Event, Error> {
-        let message = message::Disconnect::parse(payload.bytes())?;
-        let goodbye = Disconnect {
-            reason: DisconnectReason(message.reason),
-            text: PeerText::from_bytes(message.description),
-        };
+        // Old peers leave the language out; whatever else follows does not matter any more.
+        let mut reader = Reader::new(message::Disconnect::NAME, payload.bytes());
+        reader.number(message::Disconnect::NUMBER)?;
+        let reason = DisconnectReason(reader.field("reason").uint32()?);
+        let text = PeerText::from_bytes(reader.field("description").string()?);
+        let goodbye = Disconnect { reason, text };
         self.end(Error::Disconnected(goodbye.clone()));
         Ok(Event::Disconnected(goodbye))
     }

@@ -120,3 +120,98 @@ pub(crate) fn opening_key(
         (_, None) => return Err(InvalidKeyMaterial),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::{vec, vec::Vec};
+    use proptest::prelude::*;
+
+    use crate::packet::LENGTH_LEN;
+
+    fn material(byte: u8) -> KeyMaterial {
+        KeyMaterial {
+            iv: Secret::new([byte; 16]),
+            key: Secret::new([byte; 64]),
+            mac: Secret::new([byte; 64]),
+        }
+    }
+
+    fn all() -> impl Iterator<Item = Protection> {
+        let ciphers = CipherAlgorithm::ALL.iter();
+        ciphers.flat_map(|c| MacAlgorithm::ALL.iter().map(|m| Protection::of(*c, *m)))
+    }
+
+    /// A packet of `blocks` blocks with room for the tag.
+    fn packet(shape: Shape, blocks: usize) -> Vec<u8> {
+        let length = blocks * shape.block + if shape.aligns_length { 16 - LENGTH_LEN } else { 0 };
+        let mut packet = u32::try_from(length).unwrap().to_be_bytes().to_vec();
+        packet.extend((0..length).map(|i| u8::try_from(i % 256).unwrap()));
+        packet.resize(packet.len() + shape.tag, 0);
+        packet
+    }
+
+    fn open(key: &mut dyn Open, sequence: u32, packet: &mut [u8]) -> Result<u32, BadMac> {
+        let length = key.length(sequence, &mut packet[..key.header_len()]);
+        key.open(sequence, packet)?;
+        Ok(length)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn packets_open_in_order_to_what_was_sealed(
+            sizes in proptest::collection::vec(1_usize..40, 1..5), first in any::<u32>()
+        ) {
+            for protection in all() {
+                let mut sealing = sealing_key(protection, &material(1)).unwrap();
+                let mut opening = opening_key(protection, &material(1)).unwrap();
+                let mut sequence = first;
+                for blocks in &sizes {
+                    let plain = packet(sealing.shape(), *blocks);
+                    let mut sealed = plain.clone();
+                    sealing.seal(sequence, &mut sealed);
+                    prop_assert!(sealed != plain);
+                    let length = open(&mut *opening, sequence, &mut sealed).unwrap();
+                    prop_assert_eq!(&length.to_be_bytes(), &plain[..4]);
+                    let end = plain.len() - sealing.shape().tag;
+                    prop_assert_eq!(&sealed[4..end], &plain[4..end]);
+                    sequence = sequence.wrapping_add(1);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_packet_opens_only_in_its_place_with_its_key() {
+        for protection in all() {
+            let mut sealing = sealing_key(protection, &material(1)).unwrap();
+            let sealed: Vec<_> = (0..2)
+                .map(|sequence| {
+                    let mut sealed = packet(sealing.shape(), 3);
+                    sealing.seal(sequence, &mut sealed);
+                    sealed
+                })
+                .collect();
+            // The second first: GCM and CTR count for themselves, the others by the number.
+            let mut opening = opening_key(protection, &material(1)).unwrap();
+            assert_eq!(open(&mut *opening, 0, &mut sealed[1].clone()), Err(BadMac));
+            let mut opening = opening_key(protection, &material(2)).unwrap();
+            assert_eq!(open(&mut *opening, 0, &mut sealed[0].clone()), Err(BadMac));
+            // The same twice.
+            let mut opening = opening_key(protection, &material(1)).unwrap();
+            assert!(open(&mut *opening, 0, &mut sealed[0].clone()).is_ok());
+            assert_eq!(open(&mut *opening, 1, &mut sealed[0].clone()), Err(BadMac));
+        }
+    }
+
+    #[test]
+    fn packets_shorter_than_their_tag_are_refused() {
+        for protection in all() {
+            for len in 0..100 {
+                let mut opening = opening_key(protection, &material(1)).unwrap();
+                assert_eq!(opening.open(0, &mut vec![0; len]), Err(BadMac), "{protection} {len}");
+            }
+        }
+    }
+}

@@ -63,7 +63,7 @@ impl Protection {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 impl Protection {
     /// For tests of single protections.
     pub(crate) fn of(cipher: CipherAlgorithm, mac: MacAlgorithm) -> Self {

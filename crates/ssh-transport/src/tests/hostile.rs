@@ -577,6 +577,14 @@ fn our_own_goodbye_is_said_once_and_ends_everything() {
 }
 
 #[test]
+fn a_goodbye_without_language_is_understood() {
+    let mut pair = established();
+    inject(&mut pair.server, &Rest(&[1, 0, 0, 0, 11, 0, 0, 0, 1, b'x']));
+    pair.run();
+    assert_eq!(std::format!("{}", pair.client.goodbye.unwrap()), "by application: x");
+}
+
+#[test]
 fn a_message_that_fits_no_packet_is_not_sent_in_part() {
     let mut pair = established();
     pair.client.send(&vec![94; 300_000]);

@@ -6,11 +6,11 @@ use std::{fs, path::PathBuf};
 use bytes::Bytes;
 use serde_json::Value;
 use ssh_crypto::hash::digest;
-use ssh_wire::Encode;
+use ssh_wire::{Encode, Message};
 
 use crate::{
     CipherAlgorithm, HostKeyAlgorithm, Inbound, KexAlgorithm, MacAlgorithm, Negotiated,
-    PeerMisbehaved, Protection, Received, Role,
+    PeerMisbehaved, Preferences, Protection, Received, Role,
     crypto::{Open, Seal, null::Null},
     error::Error,
     kex::{
@@ -20,10 +20,31 @@ use crate::{
         ecdh,
         hash::Transcript,
         method::{ClientShare, SharedSecret},
-        mlkem,
+        mlkem, strict,
     },
-    message::KexEcdhReply,
+    message::{KexEcdhReply, KexInit},
+    negotiate,
 };
+
+#[test]
+fn what_programs_offer_by_default_reads_and_leads_to_something_modern() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/kexinit-defaults.json");
+    let recorded: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let preferences = Preferences::modern();
+    for (name, peer) in recorded.as_object().unwrap() {
+        let payload = bytes(&peer["payload"]);
+        let message = KexInit::parse(&payload).unwrap();
+        let role = if name.ends_with("server") { Role::Client } else { Role::Server };
+        let negotiated = negotiate(&preferences.offer(), &message, role).unwrap();
+        let expected = if name.contains("openssh-10") {
+            KexAlgorithm::MlKem768X25519Sha256
+        } else {
+            KexAlgorithm::Curve25519Sha256
+        };
+        assert_eq!(negotiated.kex, expected, "{name}");
+        assert!(strict::is_offered(role.other(), &message), "{name}");
+    }
+}
 
 fn files(folder: &str) -> Vec<(String, Value)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata").join(folder);

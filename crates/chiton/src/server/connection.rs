@@ -1,0 +1,186 @@
+//! One client, from its TCP connection to its sessions.
+
+use core::{future::poll_fn, task::Poll, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
+
+use ssh_auth::server::{AuthQuestion, Credential};
+use ssh_crypto::rng::SystemRng;
+use ssh_wire::Time;
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, watch},
+    task::JoinSet,
+    time::Instant,
+};
+
+use super::{
+    event::{Event, Proof},
+    listener::{Shop, told},
+    session::{self, Origin},
+};
+use crate::{
+    channel::Channel,
+    driver::{Connection, Driver, KeepAlive, Shared},
+    error::{Error, Phase},
+    session::{Session, SessionEvent},
+};
+
+/// How often a silent client is asked whether it is still there, and how often in vain.
+const KEEPALIVE: KeepAlive = KeepAlive { interval: Duration::from_secs(60), max_missed: 3 };
+
+/// Serves one client until the connection ends. `place` is its place among the clients that have
+/// not logged in.
+pub(super) async fn serve(
+    socket: TcpStream,
+    origin: Origin,
+    shop: Arc<Shop>,
+    place: OwnedSemaphorePermit,
+    stop: watch::Receiver<bool>,
+) {
+    let peer = origin.peer;
+    let mut limits = shop.limits.connection();
+    // Whoever opens many channels at once gets those that `max_channels` allows.
+    limits.max_pending_opens = limits.max_channels;
+    let (session, inbound) = Session::server(
+        Arc::clone(&shop.transport),
+        shop.accounts.methods(),
+        shop.auth_limits,
+        limits,
+        Box::new(SystemRng),
+        Time::ZERO,
+    );
+    let shared = Shared::new(session, Instant::now());
+    let driver = Driver::new(socket, inbound, Arc::clone(&shared), Some(KEEPALIVE));
+    let connection = Arc::new(Connection { shared });
+    shop.tell(Event::Connected { peer });
+    let front = Front { connection, shop: Arc::clone(&shop), peer, stop };
+    let ((), cause) = tokio::join!(driver, front.run(origin, place));
+    shop.tell(Event::Ended { peer, cause });
+}
+
+/// What is done with a connection beside moving its bytes.
+struct Front {
+    connection: Arc<Connection>,
+    shop: Arc<Shop>,
+    peer: SocketAddr,
+    stop: watch::Receiver<bool>,
+}
+
+impl Front {
+    /// Ends with the connection, and gives the cause.
+    async fn run(self, origin: Origin, place: OwnedSemaphorePermit) -> Error {
+        let grace = self.shop.login_grace;
+        let connection = Arc::clone(&self.connection);
+        let mut stop = self.stop.clone();
+        let work = async {
+            match tokio::time::timeout(grace, self.log_in()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return error,
+                Err(_) => {
+                    self.close("the time for logging in is over");
+                    return Error::TimedOut(Phase::Authentication, grace);
+                }
+            }
+            drop(place);
+            self.sessions(origin).await
+        };
+        tokio::select! {
+            biased;
+            cause = work => cause,
+            () = told(&mut stop) => {
+                connection.shared.with(|state| state.close("the server is shutting down"));
+                Error::Closed
+            }
+        }
+    }
+
+    fn close(&self, why: &str) {
+        self.connection.shared.with(|state| state.close(why));
+    }
+
+    async fn log_in(&self) -> Result<(), Error> {
+        if let Some(banner) = &self.shop.banner {
+            self.connection.shared.with(|state| state.session.banner(banner));
+        }
+        let mut last = None;
+        loop {
+            let event = poll_fn(|cx| {
+                let event = self.connection.shared.with(|state| state.next_event(cx.waker()));
+                event.map_or(Poll::Pending, Poll::Ready)
+            })
+            .await?;
+            match event {
+                SessionEvent::AuthQuestion(question) => last = Some(self.answer(question)?),
+                SessionEvent::Authenticated => {
+                    let Some((user, proof)) = last else { continue };
+                    self.shop.tell(Event::LoggedIn { peer: self.peer, user, proof });
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Answers a question, and tells who was asking and how.
+    fn answer(&self, question: AuthQuestion) -> Result<(String, Proof), Error> {
+        let allowed = self.shop.accounts.allow(&question);
+        let (user, proof) = (question.user().to_owned(), Proof::of(question.credential()));
+        let signed = !matches!(question.credential(), Credential::Key { proven: false, .. });
+        if !allowed && signed {
+            let (peer, user, proof) = (self.peer, user.clone(), proof.clone());
+            self.shop.tell(Event::Refused { peer, user, proof });
+        }
+        let mut wakers = Vec::new();
+        self.connection.shared.with(|state| {
+            state.alive()?;
+            let mut next = if allowed {
+                state.session.accept(question)
+            } else {
+                state.session.reject(question)
+            };
+            let result = loop {
+                match next {
+                    Ok(Some(event)) => {
+                        if let Err(error) = state.on_event(event, &mut wakers) {
+                            break Err(error);
+                        }
+                    }
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+                next = state.session.poll_acceptor();
+            };
+            if let Err(error) = &result {
+                state.fail(error.clone(), &mut wakers);
+            }
+            result
+        })?;
+        Ok((user, proof))
+    }
+
+    /// Serves sessions until the connection ends; they end with it.
+    async fn sessions(&self, origin: Origin) -> Error {
+        let mut sessions = JoinSet::new();
+        loop {
+            let incoming = poll_fn(|cx| {
+                let incoming = self.connection.shared.with(|state| state.next_incoming(cx.waker()));
+                incoming.map_or(Poll::Pending, Poll::Ready)
+            });
+            let incoming = tokio::select! {
+                incoming = incoming => incoming,
+                Some(_) = sessions.join_next() => continue,
+            };
+            let accepted =
+                incoming.and_then(|incoming| Channel::accept(&self.connection, incoming));
+            match accepted {
+                Ok(channel) => {
+                    let permissions = Arc::clone(&self.shop.permissions);
+                    sessions.spawn(session::serve(channel, permissions, origin.clone()));
+                }
+                Err(error) if self.connection.shared.lock().alive().is_err() => return error,
+                // The client has closed the channel before it was open.
+                Err(_) => {}
+            }
+        }
+    }
+}
