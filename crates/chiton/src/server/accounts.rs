@@ -16,6 +16,19 @@ pub(super) struct Accounts {
     /// For all users, or for one.
     keys: Vec<(Option<String>, AuthorizedKeys)>,
     passwords: Vec<(String, Secret<String>)>,
+    /// Whether a client needs every method there is.
+    all_methods: bool,
+}
+
+/// What a question gets for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Yes.
+    Accept,
+    /// Yes, and then one of these.
+    AcceptPartially(MethodSet),
+    /// No.
+    Reject,
 }
 
 impl Accounts {
@@ -27,6 +40,10 @@ impl Accounts {
         self.passwords.push((user, password));
     }
 
+    pub(super) const fn need_all_methods(&mut self) {
+        self.all_methods = true;
+    }
+
     /// What clients may try. It is the same for users who do not exist.
     pub(super) fn methods(&self) -> MethodSet {
         let keys = (!self.keys.is_empty()).then_some(Method::PublicKey);
@@ -34,9 +51,33 @@ impl Accounts {
         keys.into_iter().chain(passwords).collect()
     }
 
-    /// Whether what the client shows lets in the user it names. (For a key without a signature:
-    /// whether it would.)
-    pub(super) fn allow(&self, question: &AuthQuestion) -> bool {
+    /// False if nothing that a client could show would be enough.
+    pub(super) fn can_let_in(&self) -> bool {
+        let (keys, passwords) = (!self.keys.is_empty(), !self.passwords.is_empty());
+        if self.all_methods { keys && passwords } else { keys || passwords }
+    }
+
+    /// Judges what a client shows. `done` are the methods it has succeeded with; to a key without
+    /// a signature, the answer is whether a signature would do.
+    pub(super) fn judge(&self, question: &AuthQuestion, done: &mut MethodSet) -> Verdict {
+        if !self.allow(question) {
+            return Verdict::Reject;
+        }
+        if matches!(question.credential(), Credential::Key { proven: false, .. }) {
+            return Verdict::Accept;
+        }
+        *done = done.with(question.method());
+        let left: MethodSet =
+            self.methods().iter().filter(|method| !done.contains(*method)).collect();
+        if self.all_methods && left != MethodSet::EMPTY {
+            Verdict::AcceptPartially(left)
+        } else {
+            Verdict::Accept
+        }
+    }
+
+    /// Whether this key or password is one of the user's.
+    fn allow(&self, question: &AuthQuestion) -> bool {
         let user = question.user();
         match question.credential() {
             Credential::Key { key, .. } => self

@@ -97,6 +97,12 @@ impl Builder {
         self
     }
 
+    /// Lets nobody in with a key or a password alone: it takes both, in any order.
+    pub const fn require_key_and_password(mut self) -> Self {
+        self.accounts.need_all_methods();
+        self
+    }
+
     /// Serves this directory over SFTP: to clients it is `/`, and nothing outside exists.
     pub fn sftp_root(mut self, directory: impl Into<PathBuf>) -> Self {
         self.sftp_root = Some(directory.into());
@@ -189,9 +195,9 @@ impl Builder {
         if self.transport.host_keys.is_empty() {
             return Err(Error::ApiMisuse("a server needs a host key: Builder::host_key"));
         }
-        if self.accounts.methods() == ssh_auth::server::MethodSet::EMPTY {
+        if !self.accounts.can_let_in() {
             return Err(Error::ApiMisuse(
-                "nobody could log in: Builder::authorized_keys or Builder::password",
+                "nobody could log in: Builder::authorized_keys, Builder::password, or both",
             ));
         }
         let sftp = match &self.sftp_root {

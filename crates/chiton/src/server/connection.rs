@@ -3,7 +3,7 @@
 use core::{future::poll_fn, task::Poll, time::Duration};
 use std::{net::SocketAddr, sync::Arc};
 
-use ssh_auth::server::{AuthQuestion, Credential};
+use ssh_auth::server::{AuthQuestion, Credential, MethodSet};
 use ssh_crypto::rng::SystemRng;
 use ssh_wire::Time;
 use tokio::{
@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use super::{
+    accounts::Verdict,
     event::{Event, Proof},
     listener::{Shop, told},
     session::{self, Origin},
@@ -103,6 +104,7 @@ impl Front {
             self.connection.shared.with(|state| state.session.banner(banner));
         }
         let mut last = None;
+        let mut done = MethodSet::EMPTY;
         loop {
             let event = poll_fn(|cx| {
                 let event = self.connection.shared.with(|state| state.next_event(cx.waker()));
@@ -110,7 +112,9 @@ impl Front {
             })
             .await?;
             match event {
-                SessionEvent::AuthQuestion(question) => last = Some(self.answer(question)?),
+                SessionEvent::AuthQuestion(question) => {
+                    last = Some(self.answer(question, &mut done)?);
+                }
                 SessionEvent::Authenticated => {
                     let Some((user, proof)) = last else { continue };
                     self.shop.tell(Event::LoggedIn { peer: self.peer, user, proof });
@@ -122,21 +126,25 @@ impl Front {
     }
 
     /// Answers a question, and tells who was asking and how.
-    fn answer(&self, question: AuthQuestion) -> Result<(String, Proof), Error> {
-        let allowed = self.shop.accounts.allow(&question);
+    fn answer(
+        &self,
+        question: AuthQuestion,
+        done: &mut MethodSet,
+    ) -> Result<(String, Proof), Error> {
+        let verdict = self.shop.accounts.judge(&question, done);
         let (user, proof) = (question.user().to_owned(), Proof::of(question.credential()));
         let signed = !matches!(question.credential(), Credential::Key { proven: false, .. });
-        if !allowed && signed {
+        if verdict == Verdict::Reject && signed {
             let (peer, user, proof) = (self.peer, user.clone(), proof.clone());
             self.shop.tell(Event::Refused { peer, user, proof });
         }
         let mut wakers = Vec::new();
         self.connection.shared.with(|state| {
             state.alive()?;
-            let mut next = if allowed {
-                state.session.accept(question)
-            } else {
-                state.session.reject(question)
+            let mut next = match verdict {
+                Verdict::Accept => state.session.accept(question),
+                Verdict::AcceptPartially(left) => state.session.accept_partially(question, left),
+                Verdict::Reject => state.session.reject(question),
             };
             let result = loop {
                 match next {

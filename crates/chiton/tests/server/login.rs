@@ -49,6 +49,18 @@ async fn keys_of_one_user_are_not_those_of_another() {
 }
 
 #[tokio::test]
+async fn where_both_are_needed_one_is_not_enough() {
+    let world = World::with(|builder| builder.require_key_and_password()).await;
+    let (key, password) = (|| Auth::key(user_key()), || Auth::password("right"));
+    for auth in [key().or(password()), password().or(key()), key().or(key()).or(password())] {
+        world.log_in(auth).await.unwrap();
+    }
+    for auth in [key(), password(), key().or(Auth::password("wrong")), password().or(password())] {
+        assert!(matches!(world.log_in(auth).await, Err(Error::Auth(_))));
+    }
+}
+
+#[tokio::test]
 async fn failing_too_often_ends_the_connection() {
     let world = World::with(|builder| builder.max_auth_failures(2)).await;
     let auth = Auth::password("1").or(Auth::password("2")).or(Auth::password("right"));
@@ -148,6 +160,9 @@ async fn a_server_that_is_of_no_use_does_not_start() {
     assert!(matches!(without_key, Err(Error::ApiMisuse(_))));
     let without_users = Server::builder().host_key(key(1)).serve(listener().await);
     assert!(matches!(without_users, Err(Error::ApiMisuse(_))));
+    let never_enough = Server::builder().host_key(key(1)).password("a", "b");
+    let never_enough = never_enough.require_key_and_password().serve(listener().await);
+    assert!(matches!(never_enough, Err(Error::ApiMisuse(_))));
     let without_root = Server::builder().host_key(key(1)).password("a", "b").sftp_root("/no/such");
     assert!(matches!(without_root.serve(listener().await), Err(Error::LocalFile(_))));
 }
