@@ -1,5 +1,7 @@
 //! The state machine of RFC 4253: what comes in, what goes out, and what it means.
 
+mod exchange;
+
 use alloc::{
     boxed::Box,
     string::{String, ToString},
@@ -10,34 +12,20 @@ use core::fmt;
 
 use ssh_crypto::{hash::Digest, rng::Rng};
 use ssh_keys::{PublicKey, SignatureAlgorithm};
-use ssh_wire::{
-    DisconnectReason, Encode, Message, Outbox, PeerText, Reader, Rest, Time, proof::SessionId,
-};
+use ssh_wire::{DisconnectReason, Encode, Message, Outbox, PeerText, Reader, Time};
 
 use crate::{
     Role,
     config::Config,
-    crypto::{Open, Seal},
     error::{Error, PeerMisbehaved},
     event::{Disconnect, Event, Payload},
-    ext_info::{self, PeerExtensions},
+    ext_info::PeerExtensions,
     host_key::{HostKeyOffer, HostKeyTrusted},
     ident::PeerIdentification,
     inbound::{Inbound, Received},
-    kex::{
-        FreshKeys, Kex,
-        client::{AwaitReply, AwaitVerdict},
-        derive::KeyDerivation,
-        hash::Transcript,
-        init::{self, OurInit},
-        method::SharedSecret,
-        negotiate::{Negotiated, negotiate},
-        rekey::Schedule,
-        server::AwaitMethodInit,
-        strict,
-    },
+    kex::{Kex, negotiate::Negotiated, rekey::Schedule},
     limits::{CONTROL_HIGH_WATER, MAX_EXT_INFO_FROM_SERVER, MAX_PINGS},
-    message::{self, ExtInfo, Ignore, KexEcdhInit, KexEcdhReply, KexInit, NewKeys, Ping, Pong},
+    message::{self, ExtInfo, Ignore, KexInit, NewKeys, Ping, Pong},
     outbound::{self, Outbound},
     packet::Usage,
 };
@@ -413,221 +401,6 @@ impl Transport {
         let Some(left) = self.pings.checked_sub(1) else { return Ok(None) };
         self.pings = left;
         Ok(Some(Event::Pong(bytes::Bytes::copy_from_slice(pong.data))))
-    }
-}
-
-/// Key exchange: the steps of the diagram in [`kex`](crate::kex).
-impl Transport {
-    fn send_kexinit(&mut self) -> Result<(), Error> {
-        let first = self.session.is_none();
-        let key_type = self.host_key.as_ref().map(PublicKey::key_type);
-        let rng = &mut **self.outbound.rng();
-        let init = OurInit::new(self.role, &self.config, first, key_type, rng);
-        self.outbound.send_now(&Rest(&init.payload))?;
-        self.outbound.hold();
-        self.kex = Kex::SentInit(init);
-        Ok(())
-    }
-
-    fn peer_kexinit(&mut self, payload: Payload) -> Result<Option<Event>, Error> {
-        let unexpected = self.unexpected(&payload);
-        if self.established && matches!(self.kex, Kex::Idle) {
-            self.schedule.begin(true);
-            self.send_kexinit()?;
-        }
-        let Kex::SentInit(ours) = core::mem::replace(&mut self.kex, Kex::Idle) else {
-            return Err(unexpected);
-        };
-        let identification = self.peer.clone().ok_or(unexpected)?;
-        let theirs = KexInit::parse(payload.bytes())?;
-        if self.session.is_none() {
-            let peer = self.role.other();
-            self.strict = self.config.strict_kex && strict::is_offered(peer, &theirs);
-            let sequence = payload.sequence();
-            if self.strict && sequence != 0 {
-                return Err(PeerMisbehaved::StrictKexInitNotFirst { sequence }.into());
-            }
-            self.peer_wants_ext_info = init::wants_ext_info(peer, &theirs);
-        }
-        let offer = ours.offer(&self.config);
-        let mut negotiated =
-            negotiate(&offer, &theirs, self.role).map_err(Error::NoCommonAlgorithm)?;
-        negotiated.strict = self.strict;
-        self.skip_guess = theirs.first_kex_packet_follows && !init::guess_is_right(&offer, &theirs);
-        let transcript = Transcript::new(
-            self.role,
-            (self.config.identification.as_str(), ours.payload),
-            (identification.as_bytes(), payload.into_bytes()),
-        );
-        match self.role {
-            Role::Client => {
-                let rng = &mut **self.outbound.rng();
-                let state = AwaitReply::new(negotiated, transcript, rng);
-                self.outbound.send_now(&KexEcdhInit { client_public: &state.public })?;
-                self.kex = Kex::AwaitReply(Box::new(state));
-            }
-            Role::Server => {
-                self.kex =
-                    Kex::AwaitMethodInit(Box::new(AwaitMethodInit { negotiated, transcript }));
-            }
-        }
-        Ok(None)
-    }
-
-    fn method_message(&mut self, payload: &Payload) -> Result<Option<Event>, Error> {
-        if core::mem::take(&mut self.skip_guess) {
-            return Ok(None);
-        }
-        let unexpected = self.unexpected(payload);
-        match (core::mem::replace(&mut self.kex, Kex::Idle), payload.number()) {
-            (Kex::AwaitReply(state), KexEcdhReply::NUMBER) => self.server_replied(*state, payload),
-            (Kex::AwaitMethodInit(state), KexEcdhInit::NUMBER) => {
-                self.client_asked(*state, payload).map(|()| None)
-            }
-            _ => Err(unexpected),
-        }
-    }
-
-    /// Client: the server's public value and signature.
-    fn server_replied(
-        &mut self,
-        state: AwaitReply,
-        payload: &Payload,
-    ) -> Result<Option<Event>, Error> {
-        let negotiated = state.negotiated.clone();
-        let proven = state.finish(payload.bytes())?;
-        if self.host_key.as_ref().is_some_and(|known| *known != proven.host_key) {
-            return Err(PeerMisbehaved::HostKeyChanged.into());
-        }
-        let keys = self.derive(&negotiated, &proven.secret, &proven.exchange_hash)?;
-        let algorithm = negotiated.host_key;
-        self.negotiated = Some(negotiated);
-        if self.host_key.is_some() {
-            self.send_newkeys(keys.sealing)?;
-            self.kex = Kex::AwaitNewKeys(keys.opening);
-            return Ok(None);
-        }
-        let exchange_hash = proven.exchange_hash;
-        self.kex = Kex::AwaitVerdict(Box::new(AwaitVerdict {
-            exchange_hash: exchange_hash.clone(),
-            sealing: keys.sealing,
-            opening: Some(keys.opening),
-        }));
-        let offer = HostKeyOffer::verified(proven.host_key, algorithm, exchange_hash);
-        Ok(Some(Event::HostKey(offer)))
-    }
-
-    /// Server: the client's public value.
-    fn client_asked(&mut self, state: AwaitMethodInit, payload: &Payload) -> Result<(), Error> {
-        let rng = &mut **self.outbound.rng();
-        let answer = state.answer(payload.bytes(), &self.config, rng)?;
-        let keys = self.derive(&state.negotiated, &answer.secret, &answer.exchange_hash)?;
-        self.negotiated = Some(state.negotiated);
-        self.outbound.send_now(&KexEcdhReply {
-            host_key: &answer.host_key,
-            server_public: &answer.public,
-            signature: &answer.signature,
-        })?;
-        self.send_newkeys(keys.sealing)?;
-        self.kex = Kex::AwaitNewKeys(keys.opening);
-        Ok(())
-    }
-
-    fn derive(
-        &mut self,
-        negotiated: &Negotiated,
-        secret: &SharedSecret,
-        exchange_hash: &Digest,
-    ) -> Result<FreshKeys, Error> {
-        let session = self.session.get_or_insert_with(|| exchange_hash.clone());
-        KeyDerivation::new(negotiated.kex.hash(), secret, exchange_hash, session.as_bytes())
-            .keys(self.role, negotiated)
-            .map_err(|_| Error::UnusableKeys)
-    }
-
-    /// Sends `NEWKEYS`, and what may only be sent behind it.
-    fn send_newkeys(&mut self, sealing: Box<dyn Seal>) -> Result<(), Error> {
-        self.outbound.send_now(&NewKeys {})?;
-        #[cfg(feature = "fuzzing")]
-        let sealing: Box<dyn Seal> =
-            if self.null_protection { Box::new(crate::crypto::null::Null) } else { sealing };
-        self.outbound.install(sealing, self.strict);
-        if !self.established && self.peer_wants_ext_info {
-            self.outbound.send_now(&Rest(&ext_info::ours(self.role)))?;
-        }
-        self.outbound.release()
-    }
-
-    fn peer_newkeys(
-        &mut self,
-        payload: &Payload,
-        inbound: &mut Inbound,
-    ) -> Result<Option<Event>, Error> {
-        let unexpected = self.unexpected(payload);
-        NewKeys::parse(payload.bytes())?;
-        match core::mem::replace(&mut self.kex, Kex::Idle) {
-            Kex::AwaitNewKeys(opening) => {
-                self.install(opening, inbound);
-                self.complete().map(Some)
-            }
-            Kex::AwaitVerdict(mut state) => {
-                let opening = state.opening.take().ok_or(unexpected)?;
-                self.install(opening, inbound);
-                self.kex = Kex::AwaitVerdict(state);
-                Ok(None)
-            }
-            _ => Err(unexpected),
-        }
-    }
-
-    fn install(&self, opening: Box<dyn Open>, inbound: &mut Inbound) {
-        #[cfg(feature = "fuzzing")]
-        let opening: Box<dyn Open> =
-            if self.null_protection { Box::new(crate::crypto::null::Null) } else { opening };
-        inbound.install(opening, self.strict);
-    }
-
-    /// Client: the host is the right one.
-    fn trusted(
-        &mut self,
-        state: AwaitVerdict,
-        trusted: HostKeyTrusted,
-    ) -> Result<Option<Event>, Error> {
-        self.host_key = Some(trusted.into_key());
-        self.send_newkeys(state.sealing)?;
-        match state.opening {
-            Some(opening) => {
-                self.kex = Kex::AwaitNewKeys(opening);
-                Ok(None)
-            }
-            None => self.complete().map(Some),
-        }
-    }
-
-    /// Both `NEWKEYS` are through.
-    fn complete(&mut self) -> Result<Event, Error> {
-        self.schedule.complete();
-        if self.established {
-            return Ok(Event::Rekeyed);
-        }
-        let session = self.session.as_ref().ok_or(Error::UnusableKeys)?;
-        self.established = true;
-        self.ext_info_next = self.role == Role::Server;
-        Ok(Event::Established(SessionId::of_trusted_exchange(session.as_bytes())))
-    }
-
-    fn rekey_if_due(&mut self, inbound: Usage, time_is_known: bool) -> Result<(), Error> {
-        if !self.established || !matches!(self.kex, Kex::Idle) {
-            return Ok(());
-        }
-        let limits = &self.config.limits;
-        let used_up = self.schedule.is_used_up(limits, inbound)
-            || self.schedule.is_used_up(limits, self.outbound.usage());
-        if used_up || self.schedule.is_old(limits) {
-            self.schedule.begin(time_is_known);
-            self.send_kexinit()?;
-        }
-        Ok(())
     }
 }
 
