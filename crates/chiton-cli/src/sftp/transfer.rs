@@ -428,7 +428,7 @@ impl Partial {
         let failure = explain(error);
         let Some(left) = left else { return Err(failure) };
         let Self { file, again, .. } = &self;
-        Err(Failure::new(format_args!("{failure}\n{file} is incomplete{left}; {again} goes on.")))
+        Err(Failure::new(format_args!("{failure}. {file} is incomplete{left}; {again} goes on")))
     }
 }
 

@@ -1,0 +1,47 @@
+//! `sftp`: batches, single files, and what is left behind by errors.
+
+use std::fs;
+
+use crate::place::{Place, assert_one_line, run, text};
+
+#[test]
+fn files_move_by_batch_and_the_first_error_ends_it() {
+    let place = Place::new();
+    let home = place.path("home");
+    fs::create_dir_all(home.join("tree/deep")).unwrap();
+    fs::write(home.join("tree/deep/two words"), "deep").unwrap();
+    fs::write(home.join("st*r"), "star").unwrap();
+    let output = place.batch(
+        "put -R tree\nmkdir d\nput \"st*r\" d/'other name'\nget \"d/other name\" back\n\
+         get -R tree again\nrename d/other\\ name moved\nln -s moved link\nls -1\n\
+         -rm missing\n@pwd\nrm moved\nget nothing\npwd\n",
+    );
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}{}", text(&output.stderr));
+    assert_eq!(fs::read(home.join("back")).unwrap(), b"star");
+    assert_eq!(fs::read(home.join("again/deep/two words")).unwrap(), b"deep");
+    assert!(said.contains("sftp> ls -1\nd\nlink\nmoved\ntree\n"), "{said}");
+    assert!(said.contains("Remote working directory: /\n") && !said.contains("@pwd"), "{said}");
+    assert!(said.ends_with("sftp> get nothing\n"), "the batch went on: {said}");
+    assert!(!place.path("root/moved").exists());
+    assert!(!home.join("nothing").exists());
+}
+
+#[test]
+fn a_file_is_fetched_without_a_batch() {
+    let place = Place::new();
+    fs::write(place.path("root/file"), vec![7; 3_000_000]).unwrap();
+    let output = run(place.with_key("sftp").args(["-q", "127.0.0.1:file", "here"]));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(fs::read(place.path("home/here")).unwrap(), vec![7; 3_000_000]);
+    let output = run(place.with_key("sftp").args(["-q", "127.0.0.1:missing", "here"]));
+    assert_one_line(&output, 1, &["/missing", "No such file"]);
+}
+
+#[test]
+fn a_full_disk_is_told_and_leaves_no_doubt() {
+    let place = Place::new();
+    fs::write(place.path("root/file"), vec![7; 3_000_000]).unwrap();
+    let output = place.batch("get file /dev/full\n");
+    assert_one_line(&output, 1, &["/dev/full", "disk is full", "incomplete"]);
+}

@@ -1,0 +1,121 @@
+//! `ssh`, and what all of the program has in common.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    process::Stdio,
+    thread,
+};
+
+use ssh_crypto::rng::SystemRng;
+use ssh_keys::{KeyType, PrivateKey};
+
+use crate::place::{PASSWORD, Place, assert_one_line, chiton, run, text};
+
+#[test]
+fn a_command_gives_its_streams_and_its_status() {
+    let place = Place::new();
+    let output = run(place.with_key("ssh").args(["127.0.0.1", "echo out; echo err >&2; exit 7"]));
+    assert_eq!(text(&output.stdout), "out\n");
+    assert_eq!(text(&output.stderr), "err\n");
+    assert_eq!(output.status.code(), Some(7));
+    let output = run(place.with_key("ssh").args(["127.0.0.1", "kill -9 $$"]));
+    assert_eq!(output.status.code(), Some(255));
+}
+
+#[test]
+fn a_lot_of_input_comes_back_whole() {
+    let place = Place::new();
+    let sent: Vec<u8> = (0..8_000_000_u32).map(|i| (i ^ (i >> 8) ^ (i >> 16)) as u8).collect();
+    let mut child = place
+        .with_key("ssh")
+        .args(["-o", "RekeyLimit=1M", "127.0.0.1", "cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let sending = sent.clone();
+    let writer = thread::spawn(move || stdin.write_all(&sending).unwrap());
+    let mut got = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut got).unwrap();
+    writer.join().unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(got == sent, "{} bytes of {}", got.len(), sent.len());
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_program() {
+    let place = Place::new();
+    let mut command = place.with_key("ssh");
+    let mut child = command
+        .args(["127.0.0.1", "while :; do echo yes; done"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "yes\n");
+    assert_eq!(child.wait().unwrap().code(), Some(255));
+}
+
+#[test]
+fn a_password_is_asked_for_through_a_program() {
+    let place = Place::new();
+    let output = run(place.with_password(PASSWORD).args(["127.0.0.1", "echo in"]));
+    assert_eq!(text(&output.stdout), "in\n", "{}", text(&output.stderr));
+    let mut wrong = place.with_password("wrong");
+    let output = run(wrong.args(["-o", "NumberOfPasswordPrompts=1", "127.0.0.1", "true"]));
+    assert_one_line(&output, 255, &["alice@127.0.0.1", "Permission denied", "password"]);
+}
+
+#[test]
+fn an_unknown_host_is_refused_or_remembered_as_told() {
+    let place = Place::new();
+    let known = place.path("known_hosts");
+    let line = fs::read_to_string(&known).unwrap();
+    fs::write(&known, "").unwrap();
+    let output = run(place.with_key("ssh").args(["127.0.0.1", "true"]));
+    assert_one_line(&output, 255, &["unknown", "SHA256:", "StrictHostKeyChecking=ask"]);
+    let accept = ["-o", "StrictHostKeyChecking=accept-new", "127.0.0.1", "true"];
+    let output = run(place.with_key("ssh").args(accept));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(fs::read_to_string(&known).unwrap().trim(), line.trim());
+
+    let other = PrivateKey::generate(KeyType::Ed25519, &mut SystemRng).unwrap();
+    let line = format!("[127.0.0.1]:{} {}\n", place.port, other.public().to_openssh(""));
+    fs::write(&known, line).unwrap();
+    let output = run(place.with_key("ssh").args(accept));
+    assert_one_line(&output, 255, &["CHANGED", "known_hosts:1", "ssh-keygen -R"]);
+}
+
+#[test]
+fn bad_input_gives_one_line_that_says_what_to_do() {
+    let place = Place::new();
+    let public = place.path("key.pub");
+    fs::write(&public, fs::read(place.path("authorized_keys")).unwrap()).unwrap();
+    let ssh = |args: &[&str]| run(place.with_key("ssh").args(args));
+    assert_one_line(&ssh(&["-o", "Foo=1", "127.0.0.1"]), 255, &["'Foo'"]);
+    assert_one_line(&ssh(&["-L", "1:a:2", "127.0.0.1"]), 255, &["-L"]);
+    assert_one_line(&ssh(&["-c", "rot13", "127.0.0.1"]), 255, &["Ciphers", "rot13"]);
+    assert_one_line(&ssh(&["host.invalid", "true"]), 255, &["host.invalid", "name"]);
+    assert_one_line(&ssh(&["-s", "127.0.0.1", "nothing"]), 255, &["subsystem"]);
+    let with = |option: &str, value: &str| {
+        run(place.program("ssh").args([option, value, "-o", "BatchMode=yes", "127.0.0.1", "true"]))
+    };
+    assert_one_line(&with("-i", "missing"), 255, &["missing", "no such file"]);
+    assert_one_line(&with("-i", public.to_str().unwrap()), 255, &["public key", ".pub"]);
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut refused = chiton();
+    refused.args(["ssh", "-p", &free.to_string(), "127.0.0.1", "true"]);
+    assert_one_line(&run(&mut refused), 255, &["refused", "port"]);
+}
+
+#[test]
+fn the_demo_holds() {
+    let output = run(chiton().arg("demo"));
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}{}", text(&output.stderr));
+    assert!(said.ends_with("All of it held.\n"), "{said}");
+}
