@@ -12,9 +12,11 @@
 //! goes through a queue to this future: handles work on the state machine themselves, so that
 //! errors are immediate and cancelling a call leaves nothing behind.
 
+mod buffers;
 mod shared;
 mod socket;
 
+pub(crate) use buffers::READ_CHUNK;
 pub(crate) use shared::{Connection, Shared, State};
 pub(crate) use socket::{Plain, Socket};
 
@@ -30,10 +32,7 @@ use ssh_transport::{Inbound, Received};
 use tokio::time::{Instant, Sleep};
 
 use crate::error::{Error, Phase};
-
-/// How much is read from the socket at once. Large enough that system calls do not matter at
-/// gigabytes a second, small enough to stay in the second-level cache.
-pub(crate) const READ_CHUNK: usize = 256 * 1024;
+use buffers::ReadBuffers;
 
 /// The most that is handed to one `write` call.
 const WRITE_CHUNK: usize = 256 * 1024;
@@ -62,6 +61,7 @@ pub(crate) struct KeepAlive {
 pub(crate) struct Driver<S> {
     socket: S,
     inbound: Inbound,
+    buffers: ReadBuffers,
     shared: Arc<Shared>,
     batch: Vec<Received>,
     wakers: Vec<Waker>,
@@ -87,6 +87,7 @@ impl<S: Socket> Driver<S> {
         Self {
             socket,
             inbound,
+            buffers: ReadBuffers::default(),
             shared,
             batch: Vec::with_capacity(BATCH),
             wakers: Vec::new(),
@@ -175,7 +176,7 @@ impl<S: Socket> Driver<S> {
             return Poll::Pending;
         }
         let buffer = self.inbound.buffer();
-        buffer.reserve(READ_CHUNK);
+        self.buffers.make_room(buffer);
         let read = tokio_util::io::poll_read_buf(Pin::new(&mut self.socket), cx, buffer);
         let n = ready!(read).map_err(|error| Ended::Socket(Some(error)))?;
         if n == 0 {
