@@ -38,7 +38,7 @@ const FAILED: u8 = 1;
 
 /// Runs the demo; gives the exit code.
 pub(crate) fn main() -> u8 {
-    crate::run_async(run()).unwrap_or_else(|failure| {
+    crate::run_async_on_all_cores(run()).unwrap_or_else(|failure| {
         say!(Fatal, "chiton demo: {failure}");
         FAILED
     })

@@ -102,9 +102,22 @@ fn dispatch(args: &[OsString]) -> u8 {
     }
 }
 
-/// Runs a future to its end on a runtime of its own.
+/// Runs a future to its end on this thread. One connection does not gain from more threads: what
+/// one hands to another costs more than it saves. Files and terminals have threads of their own.
 pub(crate) fn run_async<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    run_on(tokio::runtime::Builder::new_current_thread(), work)
+}
+
+/// Runs a future to its end with a thread for each processor: for many connections.
+pub(crate) fn run_async_on_all_cores<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    run_on(tokio::runtime::Builder::new_multi_thread(), work)
+}
+
+fn run_on<T>(
+    mut builder: tokio::runtime::Builder,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let runtime = builder
         .enable_all()
         .build()
         .map_err(|error| Failure::new(format_args!("cannot start threads: {error}")))?;

@@ -59,7 +59,7 @@ pub(crate) struct Args {
 
 /// Runs `sshd`; gives the exit code.
 pub(crate) fn main(args: Args) -> u8 {
-    crate::run_async(run(args)).unwrap_or_else(|failure| {
+    crate::run_async_on_all_cores(run(args)).unwrap_or_else(|failure| {
         say!(Fatal, "chiton sshd: {failure}");
         FAILED
     })
