@@ -47,15 +47,15 @@ enum Command {
     /// Log in to another machine or run a command there; options as OpenSSH's ssh
     #[command(disable_help_flag = true)]
     Ssh {
-        /// [options] [user@]host [command…]
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
+        /// Options, the destination and the command
+        #[arg(value_name = "OPTIONS… [user@]host [command…]", trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
         args: Vec<OsString>,
     },
     /// Move files; options as OpenSSH's sftp
     #[command(disable_help_flag = true)]
     Sftp {
-        /// [options] [user@]host[:path [local]]
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
+        /// Options and the destination
+        #[arg(value_name = "OPTIONS… [user@]host[:path [local]]", trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
         args: Vec<OsString>,
     },
     /// Serve shells, commands and files
