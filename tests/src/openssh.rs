@@ -34,7 +34,6 @@ impl Outcome {
     ///
     /// # Panics
     /// If it did not.
-    #[must_use]
     pub fn ok(self) -> Self {
         assert!(self.status == 0, "status {}, stderr:\n{}", self.status, self.stderr);
         self

@@ -160,6 +160,18 @@ impl Builder {
         self
     }
 
+    /// Exchanges new keys after this many bytes in either direction (RFC 4253 §9).
+    pub const fn rekey_after(mut self, bytes: u64) -> Self {
+        self.transport.limits.rekey_bytes = bytes;
+        self
+    }
+
+    /// Exchanges new keys after this time (RFC 4253 §9).
+    pub const fn rekey_every(mut self, time: Duration) -> Self {
+        self.transport.limits.rekey_interval = time;
+        self
+    }
+
     /// How many connections there may be at once, and how many of them that have not logged in.
     /// What comes above is closed at once.
     pub const fn max_connections(mut self, all: usize, not_logged_in: usize) -> Self {

@@ -1,0 +1,110 @@
+//! Every algorithm that we have, negotiated by OpenSSH's client and then used, across rekeys.
+
+use chiton_tests::against_each_peer;
+use chiton_tests::openssh::Clients;
+use chiton_tests::peer::Peer;
+
+use crate::{Ours, noise};
+
+/// Enough for several rekeys at [`REKEY`].
+const ECHOED: usize = 300_000;
+
+/// Makes the client begin a key exchange after so many bytes.
+const REKEY: &str = "RekeyLimit=64K";
+
+/// Sends data through `cat` and back with `options`, and checks that the client negotiated
+/// `names` and exchanged keys anew.
+fn exercise(clients: &Clients, options: &[&str], names: &[&str]) {
+    let sent = noise(ECHOED);
+    let options = [&[REKEY, "LogLevel=DEBUG1"], options].concat();
+    let outcome = clients.ssh(&options, "cat", &sent).ok();
+    assert!(outcome.stdout == sent, "{names:?}: other data came back");
+    for name in names {
+        let said = outcome.stderr.lines().any(|line| {
+            line.contains(" kex: ") && line.split_whitespace().any(|word| word == *name)
+        });
+        assert!(said, "{name} was not negotiated:\n{}", outcome.stderr);
+    }
+    let exchanges = outcome.stderr.matches("SSH2_MSG_KEXINIT received").count();
+    assert!(exchanges > 2, "{names:?}: only {exchanges} key exchanges");
+}
+
+async fn every_key_exchange(peer: &Peer) {
+    let ours = Ours::start().await;
+    let clients = ours.clients(peer);
+    let names =
+        ["curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256"].into_iter();
+    // 9.2 does not have the post-quantum one yet.
+    let post_quantum = peer.is_v10_0().then_some("mlkem768x25519-sha256");
+    for name in names.chain(post_quantum) {
+        exercise(&clients, &[&format!("KexAlgorithms={name}")], &[name]);
+    }
+}
+
+async fn every_host_key_type(peer: &Peer) {
+    let ours = Ours::start().await;
+    let clients = ours.clients(peer);
+    for name in ["ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256"] {
+        exercise(&clients, &[&format!("HostKeyAlgorithms={name}")], &[name]);
+    }
+}
+
+async fn every_aead(peer: &Peer) {
+    let ours = Ours::start().await;
+    let clients = ours.clients(peer);
+    for name in
+        ["chacha20-poly1305@openssh.com", "aes128-gcm@openssh.com", "aes256-gcm@openssh.com"]
+    {
+        exercise(&clients, &[&format!("Ciphers={name}")], &[name]);
+    }
+}
+
+async fn every_stream_cipher_with_every_mac(peer: &Peer) {
+    let ours = Ours::start().await;
+    let clients = ours.clients(peer);
+    for cipher in ["aes128-ctr", "aes192-ctr", "aes256-ctr"] {
+        for mac in [
+            "hmac-sha2-256",
+            "hmac-sha2-512",
+            "hmac-sha2-256-etm@openssh.com",
+            "hmac-sha2-512-etm@openssh.com",
+        ] {
+            let options = [format!("Ciphers={cipher}"), format!("MACs={mac}")];
+            exercise(&clients, &[&options[0], &options[1]], &[cipher, mac]);
+        }
+    }
+}
+
+/// With the defaults of both, under strict key exchange.
+async fn the_defaults(peer: &Peer) {
+    let ours = Ours::start().await;
+    let clients = ours.clients(peer);
+    let kex = if peer.is_v10_0() { "mlkem768x25519-sha256" } else { "curve25519-sha256" };
+    exercise(&clients, &[], &[kex, "ssh-ed25519"]);
+    if peer.is_v10_0() {
+        // Debian's 9.2 has strict key exchange too, but does not say so in its log.
+        let outcome = clients.ssh(&["LogLevel=DEBUG3"], "true", &[]).ok();
+        assert!(outcome.stderr.contains("will use strict KEX ordering"), "{}", outcome.stderr);
+    }
+}
+
+/// A client that has nothing in common with us is told so, and we serve the next one.
+async fn nothing_in_common(peer: &Peer) {
+    let ours = Ours::start().await;
+    let clients = ours.clients(peer);
+    let outcome = clients.ssh(&["KexAlgorithms=diffie-hellman-group14-sha256"], "true", &[]);
+    assert_eq!(outcome.status, 255);
+    assert!(outcome.stderr.contains("no matching key exchange method"), "{}", outcome.stderr);
+    let outcome = clients.ssh(&["Ciphers=aes128-cbc"], "true", &[]);
+    assert!(outcome.stderr.contains("no matching cipher"), "{}", outcome.stderr);
+    clients.ssh(&[], "true", &[]).ok();
+}
+
+against_each_peer!(
+    every_key_exchange,
+    every_host_key_type,
+    every_aead,
+    every_stream_cipher_with_every_mac,
+    the_defaults,
+    nothing_in_common,
+);
