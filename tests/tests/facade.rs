@@ -375,3 +375,29 @@ async fn a_full_disk_is_told_with_how_much_is_in_place() {
     let text = error.to_string();
     assert!(text.contains("/dev/full") && text.contains("in place"), "{text}");
 }
+
+/// The one who waits last reads for all; if its future is dropped and its file lives on, the
+/// others must not wait for it.
+#[tokio::test]
+async fn an_sftp_reply_is_not_lost_on_a_task_that_stopped_waiting() {
+    let server = Embedded::start().await;
+    let ssh = server.connect().await;
+    let sftp = ssh.open_sftp().await.unwrap();
+    fs::write(server.path("f"), vec![1; 1_000_000]).unwrap();
+    let mut file = sftp.open_file("f").await.unwrap();
+    for _ in 0..50 {
+        let other = tokio::spawn({
+            let sftp = sftp.clone();
+            async move { sftp.metadata("f").await }
+        });
+        tokio::task::yield_now().await;
+        let mut byte = [0; 1];
+        // Polled once and dropped, while the file and its ticket stay.
+        tokio::select! {
+            biased;
+            _ = file.read(&mut byte) => {}
+            () = std::future::ready(()) => {}
+        }
+        timeout(PATIENCE, other).await.unwrap().unwrap().unwrap();
+    }
+}

@@ -24,7 +24,7 @@ use chiton::{
 use ssh_auth::client::AuthEvent;
 use ssh_connection::{ExitStatus, MuxEvent, ReadChunk, Request, Stream};
 use ssh_crypto::rng::SystemRng;
-use ssh_transport::{Config, Inbound};
+use ssh_transport::{Config, Inbound, Received};
 use ssh_wire::Time;
 
 /// How long to wait for the server at most.
@@ -62,10 +62,21 @@ impl Loop {
         Ok(())
     }
 
+    /// The next complete packet. If there cannot be one, the server is told why.
+    fn received(&mut self) -> Result<Option<Received>, Box<dyn Error>> {
+        let error = match self.inbound.next() {
+            Ok(received) => return Ok(received),
+            Err(error) => error,
+        };
+        self.session.transport_mut().fail(error.clone());
+        self.write()?;
+        Err(error.into())
+    }
+
     /// Reads until something happens that wants attention; `None` for news of channels.
     fn next(&mut self) -> Result<Option<SessionEvent>, Box<dyn Error>> {
         loop {
-            while let Some(received) = self.inbound.next()? {
+            while let Some(received) = self.received()? {
                 let now = self.now();
                 let handled = self.session.handle(received, &mut self.inbound, now);
                 self.write()?;
@@ -76,6 +87,11 @@ impl Loop {
                     return Ok(None);
                 }
             }
+            // Keys are renewed by time as well; a program that waits longer sets a timer for
+            // `Session::deadline`.
+            let now = self.now();
+            self.session.tick(now)?;
+            self.write()?;
             let mut bytes = [0; 16 * 1024];
             let n = self.socket.read(&mut bytes)?;
             if n == 0 {

@@ -66,8 +66,8 @@ pub use limits::Limits;
 #[cfg(feature = "tokio")]
 pub use sftp::{RemotePath, Sftp};
 
-/// A terminal for a command (RFC 4254 §6.2).
-pub use ssh_connection::Pty;
+/// A terminal for a command (RFC 4254 §6.2), its size and its modes.
+pub use ssh_connection::{Mode, Pty, TerminalModes, WindowSize};
 /// A secret that is wiped from memory when it is dropped and never printed.
 pub use ssh_crypto::Secret;
 /// Keys: reading, generating, signing; known_hosts and authorized_keys.

@@ -32,10 +32,12 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The most that received and unread data can take, in bytes.
+    /// The most that a connection holds because its peer wants it to, in bytes: data that was
+    /// received and not read, requests that were not answered, packets on their way in and out.
     #[must_use]
     pub fn worst_case(&self) -> usize {
-        self.connection().worst_case()
+        let transport = ssh_transport::Limits::default().worst_case();
+        self.connection().worst_case().saturating_add(transport)
     }
 
     pub(crate) fn connection(&self) -> ssh_connection::Limits {

@@ -3,7 +3,7 @@
 //! A [`Session`] is the transport, then authentication, then the connection protocol, each begun
 //! by the proof that the one before has ended. It takes bytes, the time and randomness, and gives
 //! bytes, events and one deadline. The tokio client and server of this crate are loops around
-//! it; `examples/sans_io_loop.rs` is another one, on threads.
+//! it; `examples/sans_io_loop.rs` is another one, with a blocking socket.
 //!
 //! ```text
 //! socket ──► Inbound::buffer ─ Inbound::next ─► Session::handle ─► SessionEvent

@@ -28,7 +28,7 @@ use core::{
 };
 use std::{io, sync::Arc};
 
-use ssh_transport::{Inbound, Received};
+use ssh_transport::{CONTROL_HIGH_WATER, Inbound, Received};
 use tokio::time::{Instant, Sleep};
 
 use crate::error::{Error, Phase};
@@ -42,10 +42,6 @@ const BATCH: usize = 64;
 
 /// How many rounds of reading and writing one poll does before other tasks get their turn.
 const ROUNDS: usize = 8;
-
-/// While more than this many bytes of answers wait to be written, nothing is read: a peer that
-/// asks faster than it takes the answers throttles itself (RFC 4253 has no other flow control).
-const CONTROL_BACKLOG: usize = 64 * 1024;
 
 /// How long the last words of a connection may take.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -172,7 +168,9 @@ impl<S: Socket> Driver<S> {
 
     /// Reads once and handles what is complete.
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
-        if self.shared.lock().control_backlog() > CONTROL_BACKLOG {
+        // A peer that asks faster than it takes the answers throttles itself: SSH has no other
+        // flow control for what is not channel data.
+        if self.shared.lock().control_backlog() > CONTROL_HIGH_WATER {
             return Poll::Pending;
         }
         let buffer = self.inbound.buffer();

@@ -54,6 +54,7 @@ impl Shared {
                 driver: None,
                 front: None,
                 closed: Vec::new(),
+                to_wake: Vec::new(),
                 finished: false,
                 events: VecDeque::new(),
                 incoming: VecDeque::new(),
@@ -74,7 +75,11 @@ impl Shared {
         let result = act(&mut state);
         let wants_driver = state.session.transport().pending_output() > 0 || state.dead.is_some();
         let driver = if wants_driver { state.driver.take() } else { None };
+        let others = core::mem::take(&mut state.to_wake);
         drop(state);
+        for waker in others {
+            waker.wake();
+        }
         if let Some(driver) = driver {
             driver.wake();
         }
@@ -96,6 +101,8 @@ pub(crate) struct State {
     front: Option<Waker>,
     /// Who waits for the end.
     closed: Vec<Waker>,
+    /// Whom [`Shared::with`] wakes when it has let go of the lock.
+    to_wake: Vec<Waker>,
     /// True once the driver has ended: the last byte is written and the socket closed.
     finished: bool,
     /// Events of the handshake and authentication. Each needs an answer of ours before the peer
@@ -175,19 +182,18 @@ impl State {
         }
     }
 
-    /// Closes the connection from this side. The driver writes the good-bye and ends.
+    /// Closes the connection from this side. The driver writes the good-bye and ends. To be called
+    /// through [`Shared::with`], which wakes whoever waits.
     pub(crate) fn close(&mut self, text: &str) {
         if self.dead.is_some() {
             return;
         }
         self.session.disconnect(DisconnectReason::BY_APPLICATION, text);
-        let mut wakers = Vec::new();
         let driver = self.driver.take();
+        let mut wakers = core::mem::take(&mut self.to_wake);
         self.fail(Error::Closed, &mut wakers);
+        self.to_wake = wakers;
         self.driver = driver;
-        for waker in wakers {
-            waker.wake();
-        }
     }
 
     pub(crate) fn wake_driver_with(&mut self, waker: &Waker) {

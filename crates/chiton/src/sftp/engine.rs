@@ -1,8 +1,9 @@
 //! The engine under every SFTP operation: requests out, replies to whoever asked.
 //!
 //! There is no task of its own. Whoever waits for a reply reads the channel, and hands the
-//! replies that are for others to them; when it leaves, it wakes another waiter to take over.
-//! A transfer is one waiter with many requests out, so that on its path nothing is handed around.
+//! replies that are for others to them. When something arrives, all who wait are woken, since
+//! one of them may be a task that does not come back to it; the first reads for all. A transfer
+//! is one waiter with many requests out, so that on its path nothing is handed around.
 
 use core::{
     future::poll_fn,
@@ -10,7 +11,8 @@ use core::{
 };
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
+    task::Wake,
 };
 
 use bytes::{Buf, Bytes};
@@ -35,6 +37,31 @@ const SMALL_PIECE: usize = 32 * 1024;
 pub(super) struct Engine {
     channel: Arc<Channel>,
     state: Mutex<State>,
+    /// Those who wait for the channel, and the waker that wakes them all.
+    parked: Arc<Parked>,
+    waker: Waker,
+}
+
+/// Everybody who waits for something to arrive, or for room to write.
+#[derive(Debug, Default)]
+struct Parked(Mutex<Vec<Waker>>);
+
+impl Parked {
+    fn park(&self, waker: &Waker) {
+        let mut parked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !parked.iter().any(|known| known.will_wake(waker)) {
+            parked.push(waker.clone());
+        }
+    }
+}
+
+impl Wake for Parked {
+    fn wake(self: Arc<Self>) {
+        let parked = core::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for waker in parked {
+            waker.wake();
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -48,6 +75,8 @@ struct State {
     waiters: HashMap<u64, Waiter>,
     owners: HashMap<RequestId, u64>,
     ended: Option<SftpErrorKind>,
+    /// Whom to wake once the lock is free.
+    to_wake: Vec<Waker>,
 }
 
 #[derive(Debug, Default)]
@@ -58,8 +87,11 @@ struct Waiter {
 
 impl Engine {
     pub(super) fn new(channel: Arc<Channel>) -> Arc<Self> {
+        let parked = Arc::new(Parked::default());
         Arc::new(Self {
             channel,
+            waker: Waker::from(Arc::clone(&parked)),
+            parked,
             state: Mutex::new(State {
                 client: Client::new(),
                 out: VecDeque::new(),
@@ -68,25 +100,36 @@ impl Engine {
                 waiters: HashMap::new(),
                 owners: HashMap::new(),
                 ended: None,
+                to_wake: Vec::new(),
             }),
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Does something under the lock and then, outside of it, wakes those whom it concerns.
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = act(&mut state);
+        let wakers = core::mem::take(&mut state.to_wake);
+        drop(state);
+        for waker in wakers {
+            waker.wake();
+        }
+        result
     }
 
     /// Looks at the codec: limits and extensions of the server.
     pub(super) fn client<T>(&self, look: impl FnOnce(&Client) -> T) -> T {
-        look(&self.lock().client)
+        self.with(|state| look(&state.client))
     }
 
     /// A place to receive replies at.
     pub(super) fn ticket(self: &Arc<Self>) -> Ticket {
-        let mut state = self.lock();
-        let id = state.next_ticket;
-        state.next_ticket = id.wrapping_add(1);
-        state.waiters.insert(id, Waiter::default());
+        let id = self.with(|state| {
+            let id = state.next_ticket;
+            state.next_ticket = id.wrapping_add(1);
+            state.waiters.insert(id, Waiter::default());
+            id
+        });
         Ticket { engine: Arc::clone(self), id }
     }
 
@@ -95,23 +138,19 @@ impl Engine {
         &self,
         request: impl FnOnce(&mut Client, &mut Vec<u8>) -> Result<RequestId, RequestError>,
     ) {
-        let mut state = self.lock();
-        let State { client, small, .. } = &mut *state;
-        // A session that has ended has no open handles either.
-        request(client, small).ok();
-        let cx = Context::from_waker(Waker::noop());
-        if state.ended.is_none() {
-            state.flush(&self.channel, &cx);
-        }
-        // The write may have to wait; one of the waiters will see to it.
-        state.wake_somebody();
+        self.with(|state| {
+            // A session that has ended has no open handles either.
+            request(&mut state.client, &mut state.small).ok();
+            state.flush(self);
+        });
     }
 }
 
 impl State {
     /// Writes what there is room for.
-    fn flush(&mut self, channel: &Channel, cx: &Context<'_>) {
-        loop {
+    fn flush(&mut self, engine: &Engine) {
+        let cx = Context::from_waker(&engine.waker);
+        while self.ended.is_none() {
             if !self.small.is_empty() {
                 self.out.push_back(core::mem::take(&mut self.small).into());
             }
@@ -119,7 +158,7 @@ impl State {
                 return;
             }
             let pieces: Vec<&[u8]> = self.out.iter().take(WRITE_PIECES).map(|b| &**b).collect();
-            match channel.poll_write(Stream::Data, cx, &pieces) {
+            match engine.channel.poll_write(Stream::Data, &cx, &pieces) {
                 Poll::Pending => return,
                 Poll::Ready(Ok(n)) => self.wrote(n),
                 Poll::Ready(Err(error)) => {
@@ -142,9 +181,10 @@ impl State {
     }
 
     /// Reads what has arrived. True if there may be more.
-    fn receive(&mut self, channel: &Channel, cx: &Context<'_>) -> bool {
+    fn receive(&mut self, engine: &Engine) -> bool {
+        let cx = Context::from_waker(&engine.waker);
         for _ in 0..CHUNKS_PER_POLL {
-            match channel.poll_read_chunk(Stream::Data, cx) {
+            match engine.channel.poll_read_chunk(Stream::Data, &cx) {
                 Poll::Pending => return false,
                 Poll::Ready(Ok(Some(chunk))) => {
                     if let Err(error) = self.client.feed(chunk) {
@@ -173,9 +213,7 @@ impl State {
         match waiter {
             Some(waiter) => {
                 waiter.replies.push_back((id, response));
-                if let Some(waker) = waiter.waker.take() {
-                    waker.wake();
-                }
+                self.to_wake.extend(waiter.waker.take());
             }
             // Whoever opened it has gone: the handle must not stay open at the server.
             None => {
@@ -189,18 +227,7 @@ impl State {
     fn end(&mut self, why: SftpErrorKind) {
         self.ended.get_or_insert(why);
         self.out.clear();
-        for waiter in self.waiters.values_mut() {
-            if let Some(waker) = waiter.waker.take() {
-                waker.wake();
-            }
-        }
-    }
-
-    /// The reader of the channel leaves: somebody else has to take over.
-    fn wake_somebody(&mut self) {
-        if let Some(waker) = self.waiters.values_mut().find_map(|waiter| waiter.waker.take()) {
-            waker.wake();
-        }
+        self.to_wake.extend(self.waiters.values_mut().filter_map(|waiter| waiter.waker.take()));
     }
 }
 
@@ -220,15 +247,16 @@ impl Ticket {
         &self,
         request: impl FnOnce(&mut Client, &mut Vec<u8>) -> Result<RequestId, RequestError>,
     ) -> Result<RequestId, SftpErrorKind> {
-        let mut state = self.engine.lock();
-        let State { client, small, .. } = &mut *state;
-        let id = request(client, small).map_err(SftpErrorKind::Request)?;
-        if state.small.len() > SMALL_PIECE {
-            let piece = core::mem::take(&mut state.small);
-            state.out.push_back(piece.into());
-        }
-        state.owners.insert(id, self.id);
-        Ok(id)
+        self.engine.with(|state| {
+            let id =
+                request(&mut state.client, &mut state.small).map_err(SftpErrorKind::Request)?;
+            if state.small.len() > SMALL_PIECE {
+                let piece = core::mem::take(&mut state.small);
+                state.out.push_back(piece.into());
+            }
+            state.owners.insert(id, self.id);
+            Ok(id)
+        })
     }
 
     /// Queues a WRITE. Its data is not copied.
@@ -238,15 +266,16 @@ impl Ticket {
         offset: u64,
         data: Bytes,
     ) -> Result<RequestId, SftpErrorKind> {
-        let mut state = self.engine.lock();
-        let State { client, small, .. } = &mut *state;
-        let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
-        let id = client.write_header(handle, offset, len, small).map_err(SftpErrorKind::Request)?;
-        let header = core::mem::take(small);
-        state.out.push_back(header.into());
-        state.out.push_back(data);
-        state.owners.insert(id, self.id);
-        Ok(id)
+        self.engine.with(|state| {
+            let State { client, small, .. } = state;
+            let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
+            let id =
+                client.write_header(handle, offset, len, small).map_err(SftpErrorKind::Request)?;
+            state.out.push_back(core::mem::take(small).into());
+            state.out.push_back(data);
+            state.owners.insert(id, self.id);
+            Ok(id)
+        })
     }
 
     /// The next reply to any of this ticket's requests.
@@ -254,51 +283,44 @@ impl Ticket {
         &self,
         cx: &Context<'_>,
     ) -> Poll<Result<(RequestId, Response), SftpErrorKind>> {
-        let mut state = self.engine.lock();
-        if let Some(reply) = state.waiters.get_mut(&self.id).and_then(|w| w.replies.pop_front()) {
-            return Poll::Ready(Ok(reply));
-        }
-        let mut more = false;
-        if state.ended.is_none() {
-            state.flush(&self.engine.channel, cx);
-            more = state.receive(&self.engine.channel, cx);
-            // Closing abandoned handles may have queued something.
-            if !state.small.is_empty() {
-                state.flush(&self.engine.channel, cx);
+        self.engine.with(|state| {
+            if let Some(reply) = state.waiters.get_mut(&self.id).and_then(|w| w.replies.pop_front())
+            {
+                return Poll::Ready(Ok(reply));
             }
-        }
-        let ended = state.ended.clone();
-        let Some(waiter) = state.waiters.get_mut(&self.id) else {
-            return Poll::Pending;
-        };
-        if let Some(reply) = waiter.replies.pop_front() {
-            return Poll::Ready(Ok(reply));
-        }
-        if let Some(why) = ended {
-            return Poll::Ready(Err(why));
-        }
-        if more {
-            cx.waker().wake_by_ref();
-        }
-        waiter.waker = Some(cx.waker().clone());
-        Poll::Pending
-    }
-
-    /// Gets what is queued on its way, without waiting.
-    pub(super) fn poll_flush(&self, cx: &Context<'_>) {
-        let mut state = self.engine.lock();
-        if state.ended.is_none() {
-            state.flush(&self.engine.channel, cx);
-        }
-    }
-
-    /// Gets what is queued on its way, as far as there is room, without waiting.
-    pub(super) async fn flush(&self) {
-        poll_fn(|cx| {
-            self.poll_flush(cx);
-            Poll::Ready(())
+            let mut more = false;
+            if state.ended.is_none() {
+                // Before reading, so that what arrives while reading wakes this task.
+                self.engine.parked.park(cx.waker());
+                state.flush(&self.engine);
+                more = state.receive(&self.engine);
+                // Closing abandoned handles may have queued something.
+                if !state.small.is_empty() {
+                    state.flush(&self.engine);
+                }
+            }
+            let ended = state.ended.clone();
+            let Some(waiter) = state.waiters.get_mut(&self.id) else {
+                return Poll::Pending;
+            };
+            if let Some(reply) = waiter.replies.pop_front() {
+                return Poll::Ready(Ok(reply));
+            }
+            if let Some(why) = ended {
+                return Poll::Ready(Err(why));
+            }
+            if more {
+                cx.waker().wake_by_ref();
+            }
+            waiter.waker = Some(cx.waker().clone());
+            Poll::Pending
         })
-        .await;
+    }
+
+    /// Gets what is queued on its way, as far as there is room. What is left follows when
+    /// somebody waits for a reply.
+    pub(super) fn flush(&self) {
+        self.engine.with(|state| state.flush(&self.engine));
     }
 
     /// The next reply to any of this ticket's requests.
@@ -309,14 +331,44 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let mut state = self.engine.lock();
-        let Some(waiter) = state.waiters.remove(&self.id) else { return };
-        for (_, response) in waiter.replies {
-            if let Response::Handle(handle) = response {
-                let State { client, small, .. } = &mut *state;
-                client.close(&handle, small).ok();
+        self.engine.with(|state| {
+            let Some(waiter) = state.waiters.remove(&self.id) else { return };
+            for (_, response) in waiter.replies {
+                if let Response::Handle(handle) = response {
+                    state.client.close(&handle, &mut state.small).ok();
+                }
             }
+        });
+    }
+}
+
+/// An open handle at the server, which is closed if it is dropped before that was done.
+#[derive(Debug)]
+pub(super) struct Opened {
+    engine: Arc<Engine>,
+    handle: Option<Handle>,
+}
+
+impl Opened {
+    pub(super) const fn new(engine: Arc<Engine>, handle: Handle) -> Self {
+        Self { engine, handle: Some(handle) }
+    }
+
+    /// The handle; none once it is closed.
+    pub(super) fn handle(&self) -> Result<&Handle, SftpErrorKind> {
+        self.handle.as_ref().ok_or(SftpErrorKind::SubsystemEnded)
+    }
+
+    /// Takes it, to close it and see how that goes.
+    pub(super) const fn take(&mut self) -> Option<Handle> {
+        self.handle.take()
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            self.engine.send_and_forget(|client, out| client.close(&handle, out));
         }
-        state.wake_somebody();
     }
 }

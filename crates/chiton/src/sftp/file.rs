@@ -8,6 +8,7 @@ use core::{
 use std::{
     collections::VecDeque,
     io::{self, SeekFrom},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -17,7 +18,11 @@ use sftp::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use super::{RemotePath, Sftp, engine::Ticket, error, expect_attrs, expect_handle, expect_ok};
+use super::{
+    RemotePath, Sftp,
+    engine::{Opened, Ticket},
+    error, expect_attrs, expect_handle, expect_ok,
+};
 use crate::error::{Error, SftpErrorKind};
 
 /// How many reads are ahead of the reader at most. With 255 KiB each this is 4 MiB in flight.
@@ -118,7 +123,7 @@ impl OpenOptions {
 pub struct File {
     sftp: Sftp,
     path: RemotePath,
-    handle: Option<Handle>,
+    handle: Opened,
     position: u64,
     reader: Reader,
     writer: Writer,
@@ -248,7 +253,8 @@ impl File {
     pub(super) fn new(sftp: Sftp, path: RemotePath, handle: Handle) -> Self {
         let reader = Reader::new(sftp.engine.ticket(), 0);
         let writer = Writer { ticket: sftp.engine.ticket(), behind: 0, failed: None };
-        Self { sftp, path, handle: Some(handle), position: 0, reader, writer, seek: None }
+        let handle = Opened::new(Arc::clone(&sftp.engine), handle);
+        Self { sftp, path, handle, position: 0, reader, writer, seek: None }
     }
 
     fn error(&self, operation: &'static str, kind: SftpErrorKind) -> Error {
@@ -256,7 +262,7 @@ impl File {
     }
 
     fn handle(&self) -> Result<Handle, SftpErrorKind> {
-        self.handle.clone().ok_or(SftpErrorKind::SubsystemEnded)
+        self.handle.handle().cloned()
     }
 
     /// Reading goes on at another place, or what was read ahead was just overwritten.
@@ -392,7 +398,7 @@ impl AsyncWrite for File {
         if let Err(kind) = this.writer.ticket.send_write(&handle, this.position, data) {
             return Poll::Ready(Err(this.error("write", kind).into()));
         }
-        this.writer.ticket.poll_flush(cx);
+        this.writer.ticket.flush();
         this.writer.behind = this.writer.behind.saturating_add(1);
         let n = u64::try_from(piece.len()).unwrap_or(u64::MAX);
         this.position = this.position.saturating_add(n);
@@ -456,13 +462,5 @@ impl AsyncSeek for File {
             this.restart_reader();
         }
         Poll::Ready(Ok(to))
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        if let Some(handle) = self.handle.take() {
-            self.sftp.engine.send_and_forget(|client, out| client.close(&handle, out));
-        }
     }
 }

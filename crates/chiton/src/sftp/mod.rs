@@ -5,24 +5,26 @@ mod file;
 mod path;
 mod transfer;
 
+/// What the protocol says about files, file systems and failures.
+pub use ::sftp::{
+    Attrs, Extension, FileType, Permissions, Status, StatusCode,
+    attrs::{Owner, Times},
+    extension::StatVfs,
+};
 pub use file::{File, OpenOptions};
 pub use path::RemotePath;
 pub use transfer::{Get, Progress, Put};
 
 use std::{path::PathBuf, sync::Arc};
 
-use sftp::{
-    Attrs, Extension,
-    client::{Client as Codec, Handle, Name, RequestId, Response},
-    extension::StatVfs,
-};
+use sftp::client::{Client as Codec, Handle, Name, RequestId, Response};
 
 use crate::{
     Client,
     command::Stdio,
     error::{Error, SftpError, SftpErrorKind},
 };
-use engine::{Engine, Ticket};
+use engine::{Engine, Opened, Ticket};
 
 /// An SFTP session (version 3, with OpenSSH's extensions where the server has them).
 ///
@@ -142,12 +144,9 @@ impl Sftp {
         let list = async {
             ticket.send(|client, out| client.opendir(path.as_bytes(), out))?;
             let handle = expect_handle(ticket.reply().await?.1)?;
-            let listed = Self::list(&ticket, &handle).await;
-            ticket.send(|client, out| client.close(&handle, out))?;
-            let closed = ticket.reply().await.and_then(|(_, reply)| expect_ok(reply));
-            let entries = listed?;
-            closed?;
-            Ok(entries)
+            // Closed when it is dropped: a directory has nothing to tell at its end.
+            let open = Opened::new(Arc::clone(&self.engine), handle);
+            Self::list(&ticket, open.handle()?).await
         };
         list.await.map_err(|kind| error("read_dir", path.as_bytes(), kind))
     }

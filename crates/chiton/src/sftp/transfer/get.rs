@@ -6,6 +6,7 @@ use std::{
     future::{Future, IntoFuture},
     path::{Path, PathBuf},
     pin::Pin,
+    sync::Arc,
 };
 
 use sftp::{
@@ -16,12 +17,14 @@ use sftp::{
 
 use super::{
     Clock, OnProgress, Progress,
-    local::{Writer, blocking, failed},
+    local::{NotWritten, Writer, blocking, failed},
 };
 use crate::{
     error::{Error, SftpErrorKind},
     sftp::{
-        RemotePath, Sftp, engine::Ticket, error, expect_attrs, expect_handle, expect_ok, unexpected,
+        RemotePath, Sftp,
+        engine::{Opened, Ticket},
+        error, expect_attrs, expect_handle, expect_ok, unexpected,
     },
 };
 
@@ -77,10 +80,9 @@ impl Get {
         ticket.send(|client, out| client.open(path, OpenFlags::READ, &Attrs::NONE, out))?;
         let attrs = ticket.reply().await.and_then(|(_, reply)| expect_attrs(reply));
         let handle = ticket.reply().await.and_then(|(_, reply)| expect_handle(reply))?;
-        let received = self.receive(&ticket, &handle, attrs).await;
-        // Reading has told everything there is to tell; how closing goes changes nothing.
-        self.sftp.engine.send_and_forget(|client, out| client.close(&handle, out));
-        received
+        // Closed when it is dropped: reading has told everything there is to tell.
+        let open = Opened::new(Arc::clone(&self.sftp.engine), handle);
+        self.receive(&ticket, open.handle()?, attrs).await
     }
 
     async fn receive(
@@ -106,7 +108,7 @@ impl Get {
         let mut options = Options::new(request);
         options.start = start;
         options.size = attrs.size.filter(|_| attrs.is_file() || attrs.permissions.is_none());
-        let writer = Writer::new(file, self.local.clone());
+        let writer = Writer::new(file, self.local.clone(), start);
         let mut receiving = Receiving {
             ticket,
             handle,
@@ -121,19 +123,21 @@ impl Get {
         let plan = receiving.plan;
         let confirmed = plan.confirmed();
         let written = writer.finish().await;
-        let interrupted = |cause| SftpErrorKind::Interrupted { confirmed, cause: Box::new(cause) };
         // If the disk is what failed, that is the cause, and not the queue to it.
         let file = match (run, written) {
             (Ok(()), Ok(file)) => file,
-            (_, Err(cause)) => return Err(interrupted(cause)),
+            (_, Err(NotWritten { cause, written })) => {
+                let cause = Box::new(cause);
+                return Err(SftpErrorKind::Interrupted { confirmed: written, cause });
+            }
             (Err(cause), Ok(file)) => {
                 // What arrived behind a gap is not worth keeping, and would look complete.
                 blocking(move || {
-                    file.set_len(confirmed).map_err(|_| SftpErrorKind::SubsystemEnded)
+                    file.set_len(confirmed).ok();
+                    Ok(())
                 })
-                .await
-                .ok();
-                return Err(interrupted(cause));
+                .await?;
+                return Err(SftpErrorKind::Interrupted { confirmed, cause: Box::new(cause) });
             }
         };
         let end = Self::check(&plan, ticket, handle).await?;

@@ -1,6 +1,7 @@
 //! Local files of a transfer, on threads of their own: positional, in large pieces.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
@@ -32,15 +33,31 @@ pub(super) async fn blocking<T: Send + 'static>(
 /// Writes what it is given where it belongs.
 pub(super) struct Writer {
     pieces: mpsc::Sender<(u64, Chunks)>,
-    thread: JoinHandle<Result<File, SftpErrorKind>>,
+    thread: JoinHandle<Result<File, NotWritten>>,
+}
+
+/// The disk did not take everything.
+pub(super) struct NotWritten {
+    pub(super) cause: SftpErrorKind,
+    /// Up to where it did, without a gap.
+    pub(super) written: u64,
 }
 
 impl Writer {
-    pub(super) fn new(file: File, path: PathBuf) -> Self {
+    /// Begins to write to `file`, which has everything up to `start`.
+    pub(super) fn new(file: File, path: PathBuf, start: u64) -> Self {
         let (pieces, mut queue) = mpsc::channel::<(u64, Chunks)>(PIECES);
         let thread = tokio::task::spawn_blocking(move || {
+            let mut written = Prefix { end: start, ahead: BTreeMap::new() };
             while let Some((offset, chunks)) = queue.blocking_recv() {
-                write_at(&file, chunks, offset).map_err(|error| failed("write", &path, error))?;
+                let len = u64::try_from(chunks.len()).unwrap_or(u64::MAX);
+                if let Err(error) = write_at(&file, chunks, offset) {
+                    // What stands behind a gap would look complete. A device cannot be cut.
+                    file.set_len(written.end).ok();
+                    let cause = failed("write", &path, error);
+                    return Err(NotWritten { cause, written: written.end });
+                }
+                written.add(offset, offset.saturating_add(len));
             }
             Ok(file)
         });
@@ -56,9 +73,25 @@ impl Writer {
     }
 
     /// Waits until everything is written.
-    pub(super) async fn finish(self) -> Result<File, SftpErrorKind> {
+    pub(super) async fn finish(self) -> Result<File, NotWritten> {
         drop(self.pieces);
-        self.thread.await.unwrap_or(Err(SftpErrorKind::Connection(Error::Closed)))
+        let cause = SftpErrorKind::Connection(Error::Closed);
+        self.thread.await.unwrap_or(Err(NotWritten { cause, written: 0 }))
+    }
+}
+
+/// How much is there without a gap, when pieces come in any order.
+struct Prefix {
+    end: u64,
+    ahead: BTreeMap<u64, u64>,
+}
+
+impl Prefix {
+    fn add(&mut self, from: u64, to: u64) {
+        self.ahead.insert(from, to);
+        while let Some(next) = self.ahead.first_entry().filter(|next| *next.key() <= self.end) {
+            self.end = self.end.max(next.remove());
+        }
     }
 }
 
@@ -142,5 +175,21 @@ impl Reader {
             // Nobody reads any more: the memory is freed instead.
             self.used.send(buffer.into()).ok();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_there_without_a_gap_counts_as_written() {
+        let mut written = Prefix { end: 10, ahead: BTreeMap::new() };
+        written.add(20, 30);
+        assert_eq!(written.end, 10);
+        written.add(10, 20);
+        assert_eq!(written.end, 30);
+        written.add(40, 50);
+        assert_eq!(written.end, 30);
     }
 }

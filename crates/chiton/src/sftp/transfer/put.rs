@@ -6,6 +6,7 @@ use std::{
     future::{Future, IntoFuture},
     path::{Path, PathBuf},
     pin::Pin,
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -21,7 +22,11 @@ use super::{
 };
 use crate::{
     error::{Error, SftpErrorKind},
-    sftp::{RemotePath, Sftp, engine::Ticket, error, expect_attrs, expect_handle, expect_ok},
+    sftp::{
+        RemotePath, Sftp,
+        engine::{Opened, Ticket},
+        error, expect_attrs, expect_handle, expect_ok,
+    },
 };
 
 /// An upload, to be awaited. See [`Sftp::put`].
@@ -83,6 +88,7 @@ impl Put {
         let attrs = Attrs::with_mode(mode);
         ticket.send(|client, out| client.open(self.remote.as_bytes(), flags, &attrs, out))?;
         let handle = expect_handle(ticket.reply().await?.1)?;
+        let mut open = Opened::new(Arc::clone(&self.sftp.engine), handle);
 
         let request = self.sftp.engine.client(|client| client.limits().max_write);
         let piece = usize::try_from(request).unwrap_or(usize::MAX);
@@ -91,7 +97,7 @@ impl Put {
         options.start = from;
         let mut sending = Sending {
             ticket: &ticket,
-            handle: &handle,
+            handle: open.handle()?,
             reader,
             plan: Upload::new(&options),
             clock: Clock::start(),
@@ -106,14 +112,12 @@ impl Put {
         if let Err(cause) = sent {
             // What stands behind a gap is not worth keeping, and would look complete.
             let attrs = Attrs::with_size(confirmed);
-            let cut = ticket.send(|client, out| client.fsetstat(&handle, &attrs, out));
-            self.sftp.engine.send_and_forget(|client, out| client.close(&handle, out));
-            if cut.is_ok() {
-                ticket.flush().await;
-            }
+            let handle = open.handle()?;
+            self.sftp.engine.send_and_forget(|client, out| client.fsetstat(handle, &attrs, out));
             return Err(interrupted(cause));
         }
         // The size as the server has it now, and the end of the file, in one round trip.
+        let Some(handle) = open.take() else { return Err(SftpErrorKind::SubsystemEnded) };
         ticket.send(|client, out| client.fstat(&handle, out))?;
         ticket.send(|client, out| client.close(&handle, out))?;
         let attrs = ticket.reply().await.and_then(|(_, reply)| expect_attrs(reply));
@@ -185,7 +189,7 @@ impl Sending<'_> {
                         let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
                         self.plan.on_sent(len, self.clock.now());
                         self.out.insert(id, (offset, data));
-                        self.ticket.flush().await;
+                        self.ticket.flush();
                     }
                     None => self.plan.on_source_end(),
                 },
