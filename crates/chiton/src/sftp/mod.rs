@@ -166,7 +166,7 @@ impl Sftp {
                         entries.push(DirEntry { file_name: filename, longname, attrs });
                     }
                 }
-                Response::Status(status) if status.code == sftp::StatusCode::Eof => break,
+                Response::Status(status) if status.code == StatusCode::Eof => break,
                 other => expect_ok(other)?,
             }
         }
@@ -396,7 +396,7 @@ fn unexpected(response: Response) -> SftpErrorKind {
 
 fn expect_ok(response: Response) -> Result<(), SftpErrorKind> {
     match response {
-        Response::Status(status) if status.code == sftp::StatusCode::Ok => Ok(()),
+        Response::Status(status) if status.code == StatusCode::Ok => Ok(()),
         other => Err(unexpected(other)),
     }
 }
