@@ -22,8 +22,14 @@ use std::process::ExitCode;
 pub type Body = fn(&[u8]);
 
 /// The targets of each crate.
-const CRATES: &[(&str, &[(&str, Body)])] =
-    &[("ssh-keys", ssh_keys::fuzzing::TARGETS), ("ssh-auth", ssh_auth::fuzzing::TARGETS)];
+const CRATES: &[(&str, &[(&str, Body)])] = &[
+    ("ssh-keys", ssh_keys::fuzzing::TARGETS),
+    ("ssh-transport", ssh_transport::fuzzing::TARGETS),
+    ("ssh-auth", ssh_auth::fuzzing::TARGETS),
+    ("ssh-connection", ssh_connection::fuzzing::TARGETS),
+    ("sftp", sftp::fuzzing::TARGETS),
+    ("chiton", chiton::fuzzing::TARGETS),
+];
 
 /// One fuzz target.
 #[derive(Debug, Clone, Copy)]

@@ -15,9 +15,9 @@ use ssh_wire::PeerText;
 use tokio::io::ReadBuf;
 
 use crate::{
-    command::ExitStatus,
     driver::{Connection, Shared},
     error::{ChannelError, Error},
+    exit_status::ExitStatus,
 };
 
 /// A channel. Dropping the last handle on it closes it.

@@ -1,7 +1,6 @@
 //! Commands on the other side, shaped like [`tokio::process`].
 
 use core::{
-    fmt,
     future::poll_fn,
     pin::Pin,
     task::{Context, Poll},
@@ -16,58 +15,11 @@ use crate::{
     channel::Channel,
     driver::Connection,
     error::{CommandFailed, Error},
+    exit_status::ExitStatus,
 };
 
 /// How much of a failed command's standard error goes into [`Error::CommandFailed`].
 const STDERR_IN_ERROR: usize = 1024;
-
-/// How a command ended (RFC 4254 §6.10).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ExitStatus {
-    /// It returned this status.
-    Code(u32),
-    /// A signal ended it.
-    Signal {
-        /// The signal's name without `SIG`.
-        name: PeerText,
-        /// Whether it left a core file.
-        core_dumped: bool,
-        /// The server's explanation.
-        message: PeerText,
-    },
-    /// The server closed the channel and did not say how it ended.
-    Missing,
-}
-
-impl ExitStatus {
-    /// True for status 0 and nothing else.
-    #[must_use]
-    pub const fn success(&self) -> bool {
-        matches!(self, Self::Code(0))
-    }
-
-    /// The status, if the command returned one.
-    #[must_use]
-    pub const fn code(&self) -> Option<u32> {
-        match self {
-            Self::Code(code) => Some(*code),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for ExitStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Code(code) => write!(f, "exit status {code}"),
-            Self::Signal { name, core_dumped, .. } => {
-                write!(f, "signal {name}{}", if *core_dumped { " (core dumped)" } else { "" })
-            }
-            Self::Missing => f.write_str("no exit status"),
-        }
-    }
-}
 
 /// What a command did, as [`crate::Client::exec`] returns it.
 #[derive(Clone, Debug)]

@@ -44,6 +44,7 @@ mod command;
 #[cfg(feature = "tokio")]
 mod driver;
 pub mod error;
+mod exit_status;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 #[cfg(feature = "tokio")]
@@ -57,10 +58,9 @@ pub mod sftp;
 #[cfg(feature = "tokio")]
 pub use client::{Auth, Client, HostKeyAnswer, HostKeys, UnknownHost, connect};
 #[cfg(feature = "tokio")]
-pub use command::{
-    Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio,
-};
+pub use command::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Output, Stdio};
 pub use error::Error;
+pub use exit_status::ExitStatus;
 #[cfg(feature = "tokio")]
 pub use limits::Limits;
 #[cfg(feature = "tokio")]

@@ -89,7 +89,11 @@ fn report(
         }
     }
     println!("smoke: {finished} of {total} targets ran, {failed} failed");
-    if failed == 0 && finished == total { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failed == 0 && finished == total && total > 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn print_result(target: Target, result: Result<Report, Finding>, budget: Budget) {
