@@ -14,7 +14,7 @@ use ssh_auth::{
 use ssh_crypto::Secret;
 use ssh_keys::{PrivateKey, PrivateKeyError};
 
-use super::builder::{Budget, Front};
+use super::front::{Budget, Front, blocking};
 use crate::{
     error::{AuthFailure, Error, KeyFileError, Phase},
     session::SessionEvent,
@@ -346,11 +346,4 @@ impl Credential {
             Self::Key(_) | Self::KeyFile { .. } => "publickey",
         }
     }
-}
-
-/// Runs what may block on a thread where it may.
-pub(super) async fn blocking<T: Send + 'static>(
-    act: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Error> {
-    tokio::task::spawn_blocking(act).await.map_err(|_| Error::Closed)
 }

@@ -3,6 +3,7 @@
 mod auth;
 mod builder;
 mod destination;
+mod front;
 mod host_keys;
 
 pub use auth::{Auth, AuthPlan};
