@@ -14,7 +14,7 @@ use chiton::{
     Auth, Client, Error, HostKeys,
     client::{Builder, Ready, WantsAuth},
     keys::{KeyType, PrivateKey, PublicKey},
-    server::{Handle, Server},
+    server::{self, Handle, Server},
 };
 use ssh_crypto::rng::SeededRng;
 use tokio::{
@@ -41,18 +41,28 @@ impl Embedded {
     /// # Panics
     /// If it cannot be started.
     pub async fn start() -> Self {
+        Self::start_with(|builder, root| builder.sftp_root(root)).await
+    }
+
+    /// Starts a server without SFTP.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub async fn start_without_sftp() -> Self {
+        Self::start_with(|builder, _| builder).await
+    }
+
+    async fn start_with(more: impl FnOnce(server::Builder, &Path) -> server::Builder) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let host_key = PrivateKey::generate(KeyType::Ed25519, &mut SeededRng::new(41)).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let handle = Server::builder()
+        let builder = Server::builder()
             .host_key(host_key.clone())
             .password(USER, PASSWORD)
-            .sftp_root(directory.path())
             .allow_exec(true)
             // Not the one of whoever runs the tests: it would read that person's settings.
-            .shell("/bin/sh")
-            .serve(listener)
-            .unwrap();
+            .shell("/bin/sh");
+        let handle = more(builder, directory.path()).serve(listener).unwrap();
         Self { handle, host_key: host_key.public().clone(), directory }
     }
 

@@ -5,7 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chiton::{Auth, Error, ExitStatus, HostKeys, error::SftpErrorKind, sftp::OpenOptions};
+use chiton::{
+    Auth, Error, ExitStatus, HostKeys,
+    error::{ChannelError, SftpErrorKind},
+    sftp::OpenOptions,
+};
 use chiton_tests::embedded::{Embedded, PASSWORD, USER, Wire, is_lost};
 use tokio::{
     io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt},
@@ -400,4 +404,17 @@ async fn an_sftp_reply_is_not_lost_on_a_task_that_stopped_waiting() {
         }
         timeout(PATIENCE, other).await.unwrap().unwrap().unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_server_without_sftp_says_so() {
+    let server = Embedded::start_without_sftp().await;
+    let ssh = server.connect().await;
+    match timeout(PATIENCE, ssh.open_sftp()).await.unwrap().unwrap_err() {
+        Error::Channel(error) => {
+            assert!(matches!(*error, ChannelError::RequestRefused("subsystem")), "{error}");
+        }
+        other => panic!("{other}"),
+    }
+    assert_eq!(ssh.exec("echo fine").await.unwrap().stdout, b"fine\n");
 }

@@ -301,13 +301,6 @@ impl Child {
     pub fn has_ended(&self) -> bool {
         self.channel.is_closed()
     }
-
-    pub(crate) fn into_channel(mut self) -> Arc<Channel> {
-        if let Some(stdin) = &mut self.stdin {
-            stdin.ended = true;
-        }
-        Arc::clone(&self.channel)
-    }
 }
 
 async fn collect(channel: &Channel, stream: Stream, into: &mut Vec<u8>) -> Result<(), Error> {

@@ -112,7 +112,7 @@ impl Client {
     /// # Cancel safety
     /// Dropping the future closes the channel again.
     pub async fn open_sftp(&self) -> Result<Sftp, Error> {
-        Sftp::open(self).await
+        Sftp::open(self, &self.connection).await
     }
 
     /// What the two sides agreed on in the last key exchange.

@@ -21,7 +21,8 @@ use sftp::client::{Client as Codec, Handle, Name, RequestId, Response};
 
 use crate::{
     Client,
-    command::Stdio,
+    channel::Channel,
+    driver::Connection,
     error::{Error, SftpError, SftpErrorKind},
 };
 use engine::{Engine, Opened, Ticket};
@@ -54,24 +55,31 @@ pub struct DirEntry {
 }
 
 impl Sftp {
-    pub(crate) async fn open(client: &Client) -> Result<Self, Error> {
-        let child = client.subsystem("sftp").stderr(Stdio::Null).spawn().await?;
-        let engine = Engine::new(child.into_channel());
+    pub(crate) async fn open(client: &Client, connection: &Arc<Connection>) -> Result<Self, Error> {
+        let channel = Arc::new(Channel::open_session(connection).await?);
+        channel.discard(ssh_connection::Stream::Stderr);
+        let engine = Engine::new(Arc::clone(&channel));
         let sftp = Self { engine, _client: client.clone() };
-        // VERSION answers INIT. The limits come next and save many small requests.
-        let ticket = sftp.engine.ticket();
+        // INIT travels right behind the request for the subsystem: a server that refuses it never
+        // looks at the data, and one that does not saves a round trip.
+        let request = [("subsystem", ssh_connection::Request::Subsystem("sftp".into()))];
+        tokio::try_join!(channel.ask(&request), sftp.start())?;
+        Ok(sftp)
+    }
+
+    async fn start(&self) -> Result<(), Error> {
+        let ticket = self.engine.ticket();
         let start = async {
             ticket.send(Codec::start)?;
             ticket.reply().await?;
-            if sftp.has(Extension::Limits) {
+            if self.has(Extension::Limits) {
                 ticket.send(Codec::ask_limits)?;
                 // A server that offers them and then has none leaves the draft's.
                 ticket.reply().await?;
             }
             Ok(())
         };
-        start.await.map_err(|kind| error("start", &[], kind))?;
-        Ok(sftp)
+        start.await.map_err(|kind| error("start", &[], kind))
     }
 
     /// True if the server offers the extension.
