@@ -61,6 +61,7 @@ impl Handle {
     pub(super) fn start(listener: TcpListener, shop: Shop) -> Result<Self, Error> {
         let local =
             listener.local_addr().map_err(|_| Error::ApiMisuse("the listener has no address"))?;
+        super::inherited::stop_ignoring_signals();
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(listen(listener, Arc::new(shop), stopped));
         Ok(Self { local, stop, task })

@@ -35,6 +35,7 @@ mod builder;
 mod connection;
 mod event;
 pub mod fs;
+mod inherited;
 mod listener;
 mod process;
 mod relay;
