@@ -71,6 +71,7 @@ impl Error {
     #[must_use]
     pub const fn rule(&self) -> Option<Rule> {
         match self {
+            Self::InvalidMessage(_) => Some(Rule("RFC 4251 §5")),
             Self::PeerMisbehaved(how) => Some(how.rule()),
             Self::NoCommonAlgorithm(_) => Some(Rule("RFC 4253 §7.1")),
             Self::UnsupportedVersion(_) => Some(Rule("RFC 4253 §5")),
@@ -216,6 +217,8 @@ pub enum PeerMisbehaved {
     HostKeyChanged,
     /// `EXT_INFO` where it must not be, or too often.
     MisplacedExtInfo,
+    /// Key exchanges again and again by somebody who has not logged in.
+    TooManyKeyExchanges,
 }
 
 impl PeerMisbehaved {
@@ -240,7 +243,7 @@ impl PeerMisbehaved {
             Self::BadKexShare => "RFC 8731 §3, RFC 5656 §4",
             Self::BadHostKey | Self::BadHostKeySignature => "RFC 4253 §8",
             Self::WrongHostKeyType => "RFC 8332 §3.1",
-            Self::HostKeyChanged => "RFC 4253 §9",
+            Self::HostKeyChanged | Self::TooManyKeyExchanges => "RFC 4253 §9",
             Self::MisplacedExtInfo => "RFC 8308 §2.4",
         })
     }
@@ -268,7 +271,8 @@ impl PeerMisbehaved {
             | Self::UnexpectedMessage { .. }
             | Self::StrictKexInitNotFirst { .. }
             | Self::StrictKexViolation { .. }
-            | Self::MisplacedExtInfo => DisconnectReason::PROTOCOL_ERROR,
+            | Self::MisplacedExtInfo
+            | Self::TooManyKeyExchanges => DisconnectReason::PROTOCOL_ERROR,
         }
     }
 }
@@ -318,6 +322,9 @@ impl fmt::Display for PeerMisbehaved {
             }
             Self::HostKeyChanged => f.write_str("the host key changed within the connection"),
             Self::MisplacedExtInfo => f.write_str("EXT_INFO where it must not be"),
+            Self::TooManyKeyExchanges => {
+                f.write_str("key exchanges again and again before the login")
+            }
         }
     }
 }

@@ -138,8 +138,8 @@ pub use ident::{Identification, InvalidIdentification, PeerIdentification};
 pub use inbound::{Inbound, Received};
 pub use kex::negotiate::{Negotiated, Offer, Protection, negotiate};
 pub use limits::{
-    CONTROL_HIGH_WATER, Limits, MAX_EXT_INFO_FROM_SERVER, MAX_IDENTIFICATION,
-    MAX_LINE_BEFORE_IDENTIFICATION, MAX_LINES_BEFORE_IDENTIFICATION, MAX_PINGS,
+    CONTROL_HIGH_WATER, Limits, MAX_EARLY_KEY_EXCHANGES, MAX_EXT_INFO_FROM_SERVER,
+    MAX_IDENTIFICATION, MAX_LINE_BEFORE_IDENTIFICATION, MAX_LINES_BEFORE_IDENTIFICATION, MAX_PINGS,
 };
 pub use preferences::{List, Preferences, PreferencesError, UnknownAlgorithm};
 pub use transport::Transport;

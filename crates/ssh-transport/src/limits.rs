@@ -25,6 +25,12 @@ pub const MAX_EXT_INFO_FROM_SERVER: u8 = 2;
 /// The most pings without an answer that this side sends.
 pub const MAX_PINGS: u32 = 64;
 
+/// The most key exchanges that a peer may begin between the first one and the first message of
+/// the connection protocol. Each makes this side compute, a server also sign; nobody who has not
+/// logged in has a reason for one, but clocks and counters of old implementations run from the
+/// first packet on. Afterwards there is no limit: the peer is known, and computes as much itself.
+pub const MAX_EARLY_KEY_EXCHANGES: u8 = 4;
+
 /// Limits that an embedder may set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

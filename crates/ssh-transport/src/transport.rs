@@ -61,6 +61,8 @@ pub struct Transport {
     negotiated: Option<Negotiated>,
     /// Pings that were not answered yet.
     pings: u32,
+    /// Key exchanges that the peer began before the connection protocol spoke.
+    early_exchanges: u8,
     failed: Option<Error>,
     #[cfg(feature = "fuzzing")]
     null_protection: bool,
@@ -98,6 +100,7 @@ impl Transport {
             extensions: PeerExtensions::default(),
             negotiated: None,
             pings: 0,
+            early_exchanges: 0,
             failed: None,
             #[cfg(feature = "fuzzing")]
             null_protection: false,
@@ -327,8 +330,9 @@ impl Transport {
             _ if exchanging && !self.established && self.strict => Err(self.unexpected(&payload)),
             Ignore::NUMBER | message::Unimplemented::NUMBER => Ok(None),
             message::Debug::NUMBER => debug(&payload).map(Some),
-            // Numbers of RFC 4253 §7.1 that may come during an exchange, but mean nothing to us.
-            8..=19 | 22..=29 => {
+            // Numbers of RFC 4253 §7.1 that may come during an exchange, but mean nothing to us. To
+            // say so is no part of a strict first exchange, in which we may still be ourselves.
+            8..=19 | 22..=29 if self.established || !self.strict => {
                 self.unimplemented(&payload);
                 Ok(None)
             }
@@ -345,7 +349,7 @@ impl Transport {
                 Ok(Some(Event::Payload(payload)))
             }
             Pong::NUMBER => self.peer_pong(&payload),
-            128..=191 | 194..=255 => {
+            8..=19 | 22..=29 | 128..=191 | 194..=255 => {
                 self.unimplemented(&payload);
                 Ok(None)
             }

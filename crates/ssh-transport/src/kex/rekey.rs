@@ -46,6 +46,11 @@ impl Schedule {
         self.authenticated = true;
     }
 
+    /// Whether the connection protocol has spoken.
+    pub(crate) const fn is_authenticated(&self) -> bool {
+        self.authenticated
+    }
+
     /// A later exchange begins; the time is known unless a send began it.
     pub(crate) const fn begin(&mut self, time_is_known: bool) {
         self.running = if time_is_known { Running::Since(self.now) } else { Running::SinceUnknown };

@@ -9,8 +9,8 @@ use ssh_keys::{KeyType, PrivateKey};
 use ssh_wire::{DisconnectReason, Encode, Message, NameList, Outbox, Rest, Time};
 
 use crate::{
-    CONTROL_HIGH_WATER, Config, Error, KexAlgorithm, MAX_PINGS, Payload, PeerMisbehaved, Received,
-    Role,
+    CONTROL_HIGH_WATER, Config, Error, KexAlgorithm, MAX_EARLY_KEY_EXCHANGES, MAX_PINGS, Payload,
+    PeerMisbehaved, Received, Role,
     kex::{client::AwaitReply, hash::Transcript, method::ClientShare, negotiate::negotiate},
     message::{
         ExtInfo, Ignore, KexEcdhInit, KexEcdhReply, KexInit, Ping, TransportMessage, Unimplemented,
@@ -640,4 +640,31 @@ fn every_flipped_bit_of_a_handshake_is_noticed_or_without_effect() {
 fn names_of_messages_are_in_the_table() {
     let numbers: Vec<u8> = TransportMessage::TABLE.iter().map(|entry| entry.0).collect();
     assert_eq!(numbers, [1, 2, 3, 4, 7, 20, 21, 192, 193]);
+}
+
+#[test]
+fn whoever_has_not_logged_in_cannot_exchange_keys_for_ever() {
+    for role in [Role::Client, Role::Server] {
+        let rekey = |pair: &mut Pair| {
+            let now = pair.now;
+            pair.side(role.other()).transport.rekey(now);
+            pair.run();
+        };
+        let mut pair = established();
+        for _ in 0..MAX_EARLY_KEY_EXCHANGES {
+            rekey(&mut pair);
+            assert_eq!(pair.side(role).error, None);
+        }
+        rekey(&mut pair);
+        let (error, reason) = verdict(&mut pair, role);
+        assert_eq!(error, PeerMisbehaved::TooManyKeyExchanges.into());
+        assert_eq!(reason, Some(DisconnectReason::PROTOCOL_ERROR));
+        // Who is known may do it as often as it likes.
+        let mut pair = established();
+        pair.side(role.other()).send(&[80, 0, 0, 0, 0, 0]);
+        for _ in 0..50 {
+            rekey(&mut pair);
+        }
+        assert_eq!(pair.side(role).error, None);
+    }
 }

@@ -146,6 +146,8 @@ fn expected(role: Role, at: At, strict: bool, number: u8, sequence: u32) -> Outc
         2 | 3 | 4 | 8..=19 | 22..=29 if strict && at.is_first() && at.is_exchanging() => refused,
         2 | 3 => Outcome::Nothing,
         4 => Outcome::Event("Debug"),
+        // Saying so would break the strict exchange that this side is still in.
+        8..=19 | 22..=29 if strict && at == At::VerdictNewKeys => refused,
         8..=19 | 22..=29 => Outcome::Unimplemented,
         20 if matches!(at, At::Start | At::Idle | At::RekeyInit) => Outcome::Invalid,
         21 if at == At::Verdict => Outcome::Nothing,

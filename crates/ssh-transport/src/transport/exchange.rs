@@ -26,6 +26,7 @@ use crate::{
         server::AwaitMethodInit,
         strict,
     },
+    limits::MAX_EARLY_KEY_EXCHANGES,
     message::{KexEcdhInit, KexEcdhReply, KexInit, NewKeys},
     packet::Usage,
 };
@@ -45,6 +46,7 @@ impl Transport {
     pub(super) fn peer_kexinit(&mut self, payload: Payload) -> Result<Option<Event>, Error> {
         let unexpected = self.unexpected(&payload);
         if self.established && matches!(self.kex, Kex::Idle) {
+            self.admit_exchange()?;
             self.schedule.begin(true);
             self.send_kexinit()?;
         }
@@ -85,6 +87,18 @@ impl Transport {
             }
         }
         Ok(None)
+    }
+
+    /// Somebody who has not logged in cannot make this side exchange keys for ever.
+    fn admit_exchange(&mut self) -> Result<(), Error> {
+        if self.schedule.is_authenticated() {
+            return Ok(());
+        }
+        if self.early_exchanges >= MAX_EARLY_KEY_EXCHANGES {
+            return Err(PeerMisbehaved::TooManyKeyExchanges.into());
+        }
+        self.early_exchanges = self.early_exchanges.saturating_add(1);
+        Ok(())
     }
 
     pub(super) fn method_message(&mut self, payload: &Payload) -> Result<Option<Event>, Error> {
