@@ -107,8 +107,10 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Bytes of memory that the strings take.
-    pub(crate) fn weight(&self) -> usize {
+    /// Bytes of memory that the strings take: for whoever keeps requests of a peer and has to know
+    /// when it is enough.
+    #[must_use]
+    pub fn weight(&self) -> usize {
         match self {
             Self::Pty(pty) => pty.weight(),
             Self::Env(env) => env.name.len().saturating_add(env.value.len()),
