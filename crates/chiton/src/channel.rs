@@ -245,10 +245,10 @@ impl Channel {
         poll_fn(|cx| {
             self.shared().with(|state| {
                 let dead = state.alive();
-                let slots = state.slots(self.id);
-                if let Some(request) = slots.requests.pop_front() {
+                if let Some(request) = state.next_request(self.id) {
                     return Poll::Ready(Ok(Some(request)));
                 }
+                let slots = state.slots(self.id);
                 if slots.closed {
                     return Poll::Ready(Ok(None));
                 }

@@ -34,10 +34,16 @@ impl Default for Limits {
 impl Limits {
     /// The most that a connection holds because its peer wants it to, in bytes: data that was
     /// received and not read, requests that were not answered, packets on their way in and out.
+    ///
+    /// Not in it is what the application collects itself: what [`exec`](crate::Client::exec)
+    /// gathers, or a directory that is being listed.
     #[must_use]
     pub fn worst_case(&self) -> usize {
         let transport = ssh_transport::Limits::default().worst_case();
-        self.connection().worst_case().saturating_add(transport)
+        let driver = crate::driver::worst_case();
+        [self.connection().worst_case(), transport, driver]
+            .into_iter()
+            .fold(0, usize::saturating_add)
     }
 
     pub(crate) fn connection(&self) -> ssh_connection::Limits {

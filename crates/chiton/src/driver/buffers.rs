@@ -18,6 +18,12 @@ const LEAST_ROOM: usize = 72 * 1024;
 /// How many full buffers are remembered: 2 MiB, what is on its way to a file at any time.
 const REMEMBERED: usize = 8;
 
+/// The most bytes of all blocks together, as far as no channel keeps them.
+pub(super) const fn worst_case() -> usize {
+    // And the one that is being read into.
+    READ_CHUNK.saturating_mul(REMEMBERED.saturating_add(1))
+}
+
 #[derive(Debug, Default)]
 pub(super) struct ReadBuffers {
     full: Vec<BytesMut>,

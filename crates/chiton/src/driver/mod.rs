@@ -46,11 +46,35 @@ const ROUNDS: usize = 8;
 /// How long the last words of a connection may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
+/// The most bytes that the driver of a connection holds, and what waits for the handles beside it:
+/// blocks to read into, the output that is being written while the next is being filled, and
+/// requests.
+pub(crate) fn worst_case() -> usize {
+    let limits = ssh_transport::Limits::default();
+    // What is provoked by one read may still be added when the mark is reached: replies are at
+    // most twice as long as what asks for them. A buffer that grows may be twice as large as what
+    // is in it; there are two that go round.
+    let output = limits
+        .output_high_water
+        .saturating_add(CONTROL_HIGH_WATER)
+        .saturating_add(READ_CHUNK.saturating_mul(2));
+    output
+        .saturating_mul(4)
+        .saturating_add(buffers::worst_case())
+        .saturating_add(shared::MAX_REQUEST_BYTES)
+}
+
 /// When to ask an idle peer whether it is still there, and when to believe that it is not.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeepAlive {
     pub(crate) interval: Duration,
     pub(crate) max_missed: u32,
+}
+
+impl KeepAlive {
+    /// What a connection has unless said otherwise: whoever is gone is noticed within four
+    /// minutes.
+    pub(crate) const USUAL: Self = Self { interval: Duration::from_secs(60), max_missed: 3 };
 }
 
 /// The future that runs a connection. It ends when the connection does.
@@ -102,7 +126,7 @@ impl<S: Socket> Driver<S> {
     fn fail(&mut self, error: Error) {
         self.shared.lock().fail(error, &mut self.wakers);
         self.wake();
-        self.goodbye.get_or_insert_with(|| Instant::now() + GOODBYE);
+        self.note_end(false);
     }
 
     fn lost(&mut self, error: Option<io::Error>) {
@@ -114,6 +138,13 @@ impl<S: Socket> Driver<S> {
             }
             _ => Error::ConnectionLost(phase, error.map(Arc::new)),
         });
+    }
+
+    /// From the end of the connection on, only its last words count, and for a short time.
+    fn note_end(&mut self, open: bool) {
+        if !open {
+            self.goodbye.get_or_insert_with(|| Instant::now() + GOODBYE);
+        }
     }
 
     fn wake(&mut self) {
@@ -134,15 +165,13 @@ impl<S: Socket> Driver<S> {
                 let open = state.take_output(&mut self.out, &mut self.wakers);
                 if self.out.is_empty() {
                     state.wake_driver_with(cx.waker());
-                    drop(state);
-                    self.wake();
-                    if !open && self.goodbye.is_none() {
-                        self.goodbye = Some(Instant::now() + GOODBYE);
-                    }
-                    break;
                 }
                 drop(state);
                 self.wake();
+                self.note_end(open);
+                if self.out.is_empty() {
+                    break;
+                }
             }
             let rest = self.out.get(self.written..).unwrap_or_default();
             let chunk = rest.get(..WRITE_CHUNK).unwrap_or(rest);
@@ -154,8 +183,14 @@ impl<S: Socket> Driver<S> {
                 }
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => {
-                    // Whoever ends the connection or makes the timer earlier wakes us.
-                    self.shared.lock().wake_driver_with(cx.waker());
+                    // Whoever ends the connection or makes the timer earlier wakes us. A peer
+                    // that reads nothing must not keep us from noticing that it has ended.
+                    let mut state = self.shared.lock();
+                    state.wake_driver_with(cx.waker());
+                    let open = state.is_open(&mut self.wakers);
+                    drop(state);
+                    self.wake();
+                    self.note_end(open);
                     break;
                 }
             }
@@ -286,8 +321,7 @@ impl<S: Socket> Future for Driver<S> {
             if this.goodbye.is_some() {
                 // Only last words: nothing is read any more, and this ends with the last byte.
                 let all_written = this.out.is_empty();
-                if all_written {
-                    ready!(Pin::new(&mut this.socket).poll_shutdown(cx)).ok();
+                if all_written && Pin::new(&mut this.socket).poll_shutdown(cx).is_ready() {
                     return Poll::Ready(());
                 }
             } else {

@@ -22,6 +22,10 @@ use crate::{
 /// client asks for a terminal, some variables and a program, and then resizes the terminal.
 const MAX_REQUESTS: usize = 128;
 
+/// Bytes of strings in the requests that wait, on all channels of a connection together: as many
+/// as the mux keeps before they are fetched from it.
+pub(super) const MAX_REQUEST_BYTES: usize = 1024 * 1024;
+
 /// A handle on a connection. The last one to go closes it.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -58,6 +62,7 @@ impl Shared {
                 finished: false,
                 events: VecDeque::new(),
                 incoming: VecDeque::new(),
+                request_bytes: 0,
                 channels: HashMap::new(),
             }),
         })
@@ -110,6 +115,8 @@ pub(crate) struct State {
     events: VecDeque<SessionEvent>,
     /// Channels that the peer wants to open; bounded by the mux.
     incoming: VecDeque<IncomingChannel>,
+    /// What the requests that wait on all channels take.
+    request_bytes: usize,
     channels: HashMap<ChannelId, Slots>,
 }
 
@@ -121,8 +128,8 @@ pub(crate) struct Slots {
     news: Vec<Waker>,
     pub(crate) opened: Option<Result<(), ChannelError>>,
     pub(crate) answers: Vec<(RequestId, bool)>,
-    /// Requests of the peer, at most [`MAX_REQUESTS`]; none on a client.
-    pub(crate) requests: VecDeque<(Request<'static>, Option<ReplyToken>)>,
+    /// Requests of the peer, at most [`MAX_REQUESTS`] and [`MAX_REQUEST_BYTES`]; none on a client.
+    requests: VecDeque<(Request<'static>, Option<ReplyToken>)>,
     pub(crate) closed: bool,
 }
 
@@ -269,7 +276,18 @@ impl State {
     }
 
     pub(crate) fn forget(&mut self, id: ChannelId) {
+        while self.next_request(id).is_some() {}
         self.channels.remove(&id);
+    }
+
+    /// The oldest request of the peer that waits on a channel.
+    pub(crate) fn next_request(
+        &mut self,
+        id: ChannelId,
+    ) -> Option<(Request<'static>, Option<ReplyToken>)> {
+        let next = self.channels.get_mut(&id)?.requests.pop_front()?;
+        self.request_bytes = self.request_bytes.saturating_sub(next.0.weight());
+        Some(next)
     }
 
     /// Takes what is to be written. False if the connection has ended.
@@ -280,6 +298,17 @@ impl State {
                 mux.data_room_returned();
             }
             self.dispatch(wakers);
+        }
+        self.is_open(wakers)
+    }
+
+    /// False once the connection has ended. A message of this side that could not be sent ends
+    /// it, too, and no call fails because of that: it is noticed here.
+    pub(crate) fn is_open(&mut self, wakers: &mut Vec<Waker>) -> bool {
+        if self.dead.is_none()
+            && let Some(error) = self.session.transport().error()
+        {
+            self.fail(error.clone().into(), wakers);
         }
         self.dead.is_none()
     }
@@ -408,9 +437,14 @@ impl State {
             match news {
                 News::Opened(result) => slots.opened = Some(result),
                 News::Answer(request, ok) => slots.answers.push((request, ok)),
-                // A token that is dropped is a refusal.
-                News::Request(..) if slots.requests.len() >= MAX_REQUESTS => {}
-                News::Request(request, token) => slots.requests.push_back((request, token)),
+                News::Request(request, token) => {
+                    let bytes = self.request_bytes.saturating_add(request.weight());
+                    // A token that is dropped is a refusal.
+                    if slots.requests.len() < MAX_REQUESTS && bytes <= MAX_REQUEST_BYTES {
+                        self.request_bytes = bytes;
+                        slots.requests.push_back((request, token));
+                    }
+                }
                 News::Eof => wakers.extend(slots.read.iter_mut().filter_map(Option::take)),
                 News::Closed => {
                     slots.closed = true;

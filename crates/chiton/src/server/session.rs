@@ -96,7 +96,7 @@ pub(super) async fn serve(channel: Channel, permissions: Arc<Permissions>, origi
             Request::Subsystem(name) => {
                 if let Some(root) = setup.sftp(&name) {
                     setup.reply(token, true);
-                    return subsystem::sftp(&setup.channel, root).await;
+                    return setup.serve_files(root).await;
                 }
                 setup.reply(token, false);
             }
@@ -145,6 +145,21 @@ impl Setup {
             self.env.push((own(name), own(value)));
         }
         accepted
+    }
+
+    /// Serves SFTP, which has no use for requests: they are refused, so that they do not pile up.
+    async fn serve_files(&self, root: Root) {
+        let refuse = async {
+            while let Ok(Some((_, token))) = self.channel.next_request().await {
+                self.reply(token, false);
+            }
+            pending::<()>().await;
+        };
+        tokio::select! {
+            biased;
+            () = subsystem::sftp(&self.channel, root) => {}
+            () = refuse => {}
+        }
     }
 
     fn start(&self, what: What<'_>) -> Option<(Process, Pipes)> {
