@@ -201,8 +201,16 @@ impl Session {
             (Layer::Connection, Stage::Connected(mux)) if ConnectionMessage::has_number(number) => {
                 mux.handle(payload.into_bytes(), now, &mut self.transport).map_err(Error::from)
             }
-            // RFC 4252 §5.1: requests after success are silently ignored; a banner as well.
-            (Layer::Auth, Stage::Connected(_)) if matches!(number, 50 | 53) => Ok(()),
+            // RFC 4252 §5.1: requests after success are silently ignored; by a client, a banner
+            // that was under way.
+            (Layer::Auth, Stage::Connected(_))
+                if matches!(
+                    (number, &self.start),
+                    (50, Start::Server { .. }) | (53, Start::Client { .. })
+                ) =>
+            {
+                Ok(())
+            }
             (Layer::Connection, Stage::Connected(_)) | (Layer::Unassigned, _) => {
                 self.transport.unimplemented(&payload);
                 Ok(())
