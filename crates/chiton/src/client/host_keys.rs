@@ -4,7 +4,7 @@ use std::{
     fmt, fs, io,
     io::Write,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use ssh_crypto::rng::SystemRng;
@@ -20,6 +20,9 @@ use crate::error::{Error, HostKeyError, HostKeyReason};
 /// No policy ever accepts a key that a file marks as revoked, and only
 /// [`Dangerous::accept_any_host_key`](super::Dangerous::accept_any_host_key) accepts a key other
 /// than the one that is known for a host.
+///
+/// Clones share what they know: a key that one of them remembers is known to all, whether there
+/// is a file for it or not.
 #[derive(Clone)]
 #[must_use]
 pub struct HostKeys {
@@ -32,7 +35,7 @@ pub struct HostKeys {
 
 #[derive(Clone)]
 enum Source {
-    Files(Arc<KnownHosts>),
+    Files(Arc<Mutex<KnownHosts>>),
     Exactly(Arc<PublicKey>),
     Anything,
 }
@@ -41,10 +44,12 @@ enum Source {
 #[derive(Clone)]
 enum Unknown {
     Refuse,
-    Remember,
+    Remember(Option<Tell>),
     Ask(Arc<dyn Fn(&UnknownHost) -> HostKeyAnswer + Send + Sync>),
-    Warn(Arc<dyn Fn(&UnknownHost) + Send + Sync>),
+    Warn(Tell),
 }
+
+type Tell = Arc<dyn Fn(&UnknownHost) + Send + Sync>;
 
 /// A host that no file lists a key for, shown to whoever decides.
 #[derive(Clone, Debug)]
@@ -98,7 +103,7 @@ impl HostKeys {
             }
         }
         Ok(Self {
-            source: Source::Files(Arc::new(known)),
+            source: Source::Files(Arc::new(Mutex::new(known))),
             unknown: Unknown::Refuse,
             file: user.first().cloned(),
             hashed: false,
@@ -138,8 +143,20 @@ impl HostKeys {
     }
 
     /// Accepts unknown hosts and remembers them: trust on first use.
+    ///
+    /// A host is not new if keys of it are known, of a type that it was asked for, and it shows
+    /// one of another type instead: that is how somebody in between would get around the check.
     pub fn accept_new(mut self) -> Self {
-        self.unknown = Unknown::Remember;
+        self.unknown = Unknown::Remember(None);
+        self
+    }
+
+    /// As [`Self::accept_new`], and tells of each new host.
+    pub fn accept_new_and_tell(
+        mut self,
+        tell: impl Fn(&UnknownHost) + Send + Sync + 'static,
+    ) -> Self {
+        self.unknown = Unknown::Remember(Some(Arc::new(tell)));
         self
     }
 
@@ -169,44 +186,41 @@ impl HostKeys {
     /// that has several keys from looking as if its key had changed.
     pub(super) fn known_types(&self, host: &HostName) -> Vec<KeyType> {
         match &self.source {
-            Source::Files(known) => known.algorithms_for(host),
+            Source::Files(known) => lock(known).algorithms_for(host),
             Source::Exactly(key) => vec![key.key_type()],
             Source::Anything => Vec::new(),
         }
     }
 
-    /// Decides about a key that the host proved to hold. May block.
-    pub(super) fn check(&self, host: &HostName, key: &PublicKey) -> Result<(), Error> {
-        let refuse = |reason| {
-            Err(Error::HostKey(Box::new(HostKeyError {
-                host: host.to_string(),
-                key_type: key.key_type().name(),
-                fingerprint: key.fingerprint(),
-                reason,
-            })))
-        };
-        let known = match &self.source {
+    /// Decides about a key that the host proved to hold. `asked` are the types of keys that it was
+    /// asked for in the first place because they are known. May block.
+    pub(super) fn check(
+        &self,
+        host: &HostName,
+        key: &PublicKey,
+        asked: &[KeyType],
+    ) -> Result<(), Error> {
+        let refuse = |reason| refusal(host, key, reason);
+        let hosts = match &self.source {
             Source::Anything => return Ok(()),
             Source::Exactly(expected) if **expected == *key => return Ok(()),
             Source::Exactly(expected) => {
                 let known = vec![format!("the expected key {}", expected.fingerprint())];
                 return refuse(HostKeyReason::Changed { known });
             }
-            Source::Files(known) => known,
+            Source::Files(hosts) => hosts,
         };
-        let known_types = match known.lookup(host, key) {
+        let verdict = lock(hosts).lookup(host, key);
+        let (known_types, instead_of) = match verdict {
             Verdict::Known => return Ok(()),
             Verdict::Revoked { source, line } => {
                 return refuse(HostKeyReason::Revoked { at: format!("{source}:{line}") });
             }
-            Verdict::Changed { known } => {
-                let place = |known: &KnownKey| format!("{}:{}", known.source, known.line);
-                let known = known.iter().map(place).collect();
-                return refuse(HostKeyReason::Changed { known });
-            }
-            Verdict::OtherTypes { .. } => known.algorithms_for(host),
-            Verdict::Unknown => Vec::new(),
+            Verdict::Changed { known } => return refuse(changed(&known)),
+            Verdict::OtherTypes { known } => (lock(hosts).algorithms_for(host), known),
+            Verdict::Unknown => (Vec::new(), Vec::new()),
         };
+        let shown_instead = known_types.iter().any(|known| asked.contains(known));
         let unknown = UnknownHost {
             host: host.to_string(),
             key: key.clone(),
@@ -215,41 +229,89 @@ impl HostKeys {
         };
         match &self.unknown {
             Unknown::Refuse => refuse(HostKeyReason::Unknown { file: self.file.clone() }),
-            Unknown::Remember => self.remember(host, key),
+            Unknown::Remember(_) | Unknown::Warn(_) if shown_instead => {
+                refuse(changed(&instead_of))
+            }
+            Unknown::Remember(tell) => {
+                if let Some(tell) = tell {
+                    tell(&unknown);
+                }
+                self.remember(hosts, host, key)
+            }
             Unknown::Warn(warn) => {
                 warn(&unknown);
                 Ok(())
             }
+            // A person sees which types are known, and decides.
             Unknown::Ask(ask) => match ask(&unknown) {
                 HostKeyAnswer::Accept => Ok(()),
-                HostKeyAnswer::AcceptAndRemember => self.remember(host, key),
+                HostKeyAnswer::AcceptAndRemember => self.remember(hosts, host, key),
                 HostKeyAnswer::Refuse => refuse(HostKeyReason::Refused),
             },
         }
     }
 
-    /// Adds a line to the file. One write in append mode: another program that does the same at
-    /// the same time cannot tear it.
-    fn remember(&self, host: &HostName, key: &PublicKey) -> Result<(), Error> {
-        let Some(path) = &self.file else { return Ok(()) };
-        if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
-            create_private_dir(directory)
-                .map_err(|error| Error::local("create the directory", directory, error))?;
+    /// Adds the key to what is known here, and a line to the file. Two connections to a new host
+    /// at the same time may both come here: the second has to show the key of the first.
+    fn remember(
+        &self,
+        hosts: &Mutex<KnownHosts>,
+        host: &HostName,
+        key: &PublicKey,
+    ) -> Result<(), Error> {
+        let mut hosts = lock(hosts);
+        match hosts.lookup(host, key) {
+            Verdict::Known => return Ok(()),
+            Verdict::Changed { known } => return refusal(host, key, changed(&known)),
+            _ => {}
         }
         let mut rng = SystemRng;
-        let mut line =
+        let line =
             known_hosts::entry_line(host, key, if self.hashed { Some(&mut rng) } else { None });
-        let append = || {
-            let mut file =
-                fs::OpenOptions::new().append(true).create(true).read(true).open(path)?;
-            if !ends_with_newline(path)? {
-                line.insert(0, '\n');
+        let source = match &self.file {
+            Some(path) => {
+                append(path, &line)?;
+                format!("{} (just added)", path.display())
             }
-            file.write_all(line.as_bytes())
+            None => "what was accepted before".to_owned(),
         };
-        let mut append = append;
-        append().map_err(|error| Error::local("add the host key to", path, error))
+        hosts.extend(KnownHosts::parse(line.as_bytes(), &source));
+        Ok(())
     }
+}
+
+/// The state of a policy is whole after every step, also one that panicked.
+fn lock(hosts: &Mutex<KnownHosts>) -> MutexGuard<'_, KnownHosts> {
+    hosts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn refusal(host: &HostName, key: &PublicKey, reason: HostKeyReason) -> Result<(), Error> {
+    Err(Error::HostKey(Box::new(HostKeyError {
+        host: host.to_string(),
+        key_type: key.key_type().name(),
+        fingerprint: key.fingerprint(),
+        reason,
+    })))
+}
+
+fn changed(known: &[KnownKey]) -> HostKeyReason {
+    let place = |known: &KnownKey| format!("{}:{}", known.source, known.line);
+    HostKeyReason::Changed { known: known.iter().map(place).collect() }
+}
+
+/// Adds a line to a file. One write in append mode: another program that does the same at the same
+/// time cannot tear it.
+fn append(path: &Path, line: &str) -> Result<(), Error> {
+    if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
+        create_private_dir(directory)
+            .map_err(|error| Error::local("create the directory", directory, error))?;
+    }
+    let append = || {
+        let mut file = fs::OpenOptions::new().append(true).create(true).read(true).open(path)?;
+        let separator = if ends_with_newline(path)? { "" } else { "\n" };
+        file.write_all(format!("{separator}{line}").as_bytes())
+    };
+    append().map_err(|error| Error::local("add the host key to", path, error))
 }
 
 fn ends_with_newline(path: &Path) -> io::Result<bool> {
@@ -274,7 +336,7 @@ impl fmt::Debug for HostKeys {
         };
         let unknown = match &self.unknown {
             Unknown::Refuse => "refuse",
-            Unknown::Remember => "accept and remember",
+            Unknown::Remember(_) => "accept and remember",
             Unknown::Ask(_) => "ask",
             Unknown::Warn(_) => "warn",
         };
@@ -303,6 +365,10 @@ mod tests {
         (dir, path)
     }
 
+    fn check(policy: &HostKeys, host: &HostName, key: &PublicKey) -> Result<(), Error> {
+        policy.check(host, key, &[])
+    }
+
     fn reason(result: Result<(), Error>) -> HostKeyReason {
         match result {
             Err(Error::HostKey(error)) => error.reason,
@@ -328,10 +394,10 @@ mod tests {
         let (_dir, path) = file(&known_hosts::entry_line(&host, &key(1), None));
         for policy in policies(&path) {
             assert!(
-                matches!(reason(policy.check(&host, &key(2))), HostKeyReason::Changed { .. }),
+                matches!(reason(check(&policy, &host, &key(2))), HostKeyReason::Changed { .. }),
                 "{policy:?}"
             );
-            assert!(policy.check(&host, &key(1)).is_ok());
+            assert!(check(&policy, &host, &key(1)).is_ok());
         }
     }
 
@@ -342,7 +408,7 @@ mod tests {
         let (_dir, path) = file(&format!("{line}@revoked * {}", line.split_once(' ').unwrap().1));
         for policy in policies(&path) {
             assert!(
-                matches!(reason(policy.check(&host, &key(1))), HostKeyReason::Revoked { .. }),
+                matches!(reason(check(&policy, &host, &key(1))), HostKeyReason::Revoked { .. }),
                 "{policy:?}"
             );
         }
@@ -354,20 +420,68 @@ mod tests {
         let (_dir, path) = file("# no newline at the end");
         for hashed in [false, true] {
             let policy = HostKeys::known_hosts(&path).unwrap().accept_new().hashed(hashed);
-            policy.check(&host, &key(3)).unwrap();
+            check(&policy, &host, &key(3)).unwrap();
         }
         let again = HostKeys::known_hosts(&path).unwrap();
-        again.check(&host, &key(3)).unwrap();
-        assert!(matches!(reason(again.check(&host, &key(4))), HostKeyReason::Changed { .. }));
+        check(&again, &host, &key(3)).unwrap();
+        assert!(matches!(reason(check(&again, &host, &key(4))), HostKeyReason::Changed { .. }));
         let other = HostName::new("example.org", 22).unwrap();
-        assert!(matches!(reason(again.check(&other, &key(3))), HostKeyReason::Unknown { .. }));
+        assert!(matches!(reason(check(&again, &other, &key(3))), HostKeyReason::Unknown { .. }));
+    }
+
+    /// The same policy may serve many connections, one after the other or at once.
+    #[test]
+    fn what_one_connection_accepts_is_all_that_the_next_one_accepts() {
+        let host = HostName::new("h", 22).unwrap();
+        let (_dir, path) = file("");
+        let always = |_: &UnknownHost| HostKeyAnswer::AcceptAndRemember;
+        for policy in [
+            HostKeys::known_hosts(&path).unwrap().accept_new(),
+            HostKeys::files(&[], &[]).unwrap().accept_new(),
+            HostKeys::files(&[], &[]).unwrap().ask(always),
+        ] {
+            let other = policy.clone();
+            check(&policy, &host, &key(3)).unwrap();
+            check(&other, &host, &key(3)).unwrap();
+            let refused = reason(check(&other, &host, &key(4)));
+            assert!(matches!(refused, HostKeyReason::Changed { .. }), "{policy:?}");
+            fs::write(&path, "").unwrap();
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_type_than_asked_for_is_not_new() {
+        let host = HostName::new("h", 22).unwrap();
+        let (_dir, path) = file(&known_hosts::entry_line(&host, &key(1), None));
+        let ecdsa = PrivateKey::generate(KeyType::EcdsaP256, &mut SeededRng::new(1)).unwrap();
+        let ecdsa = ecdsa.public();
+        let asked = [KeyType::Ed25519];
+        let from = || HostKeys::known_hosts(&path).unwrap();
+        for policy in [from().accept_new(), from().warn(|_| {}), from().accept_new_and_tell(|_| {})]
+        {
+            let refused = reason(policy.check(&host, ecdsa, &asked));
+            assert!(matches!(refused, HostKeyReason::Changed { .. }), "{policy:?}");
+        }
+        assert!(matches!(
+            reason(from().check(&host, ecdsa, &asked)),
+            HostKeyReason::Unknown { .. }
+        ));
+        // Whoever was not asked for it has not refused to show it.
+        from().accept_new().check(&host, ecdsa, &[]).unwrap();
+        // With a person to ask, it is for the person to say.
+        fs::write(&path, known_hosts::entry_line(&host, &key(1), None)).unwrap();
+        let ask = from().ask(|unknown| {
+            assert_eq!(unknown.known_types, [KeyType::Ed25519]);
+            HostKeyAnswer::Refuse
+        });
+        assert!(matches!(reason(ask.check(&host, ecdsa, &asked)), HostKeyReason::Refused));
     }
 
     #[test]
     fn strict_refuses_the_unknown_and_writes_nothing() {
         let (_dir, path) = file("");
         let policy = HostKeys::known_hosts(&path).unwrap();
-        let result = policy.check(&HostName::new("h", 22).unwrap(), &key(5));
+        let result = check(&policy, &HostName::new("h", 22).unwrap(), &key(5));
         assert!(matches!(reason(result), HostKeyReason::Unknown { .. }));
         assert_eq!(fs::read(&path).unwrap(), b"");
     }
@@ -382,7 +496,7 @@ mod tests {
     fn an_expected_key_is_the_only_one() {
         let policy = HostKeys::exactly(key(6));
         let host = HostName::new("h", 22).unwrap();
-        policy.check(&host, &key(6)).unwrap();
-        assert!(policy.check(&host, &key(7)).is_err());
+        check(&policy, &host, &key(6)).unwrap();
+        assert!(check(&policy, &host, &key(7)).is_err());
     }
 }
