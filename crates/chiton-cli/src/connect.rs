@@ -89,6 +89,8 @@ pub(crate) async fn connect(target: &Target, options: &Options) -> Result<Client
         .host_keys(host_keys(target, options)?)
         .auth(auth(target, options)?)
         .algorithms(preferences(options)?)
+        // As OpenSSH without ServerAliveInterval.
+        .no_keepalive()
         .on_banner(|text| say!(Info, "{}", text.to_string().trim_end_matches(['\n', '\r'])));
     let builder = match options.connect_timeout {
         Some(timeout) => builder.connect_timeout(timeout.unwrap_or(Duration::MAX)),
@@ -159,10 +161,9 @@ fn host_keys(target: &Target, options: &Options) -> Result<HostKeys> {
         // In batch mode there is nobody to ask: an unknown host is refused.
         StrictHostKeyChecking::Ask if !options.is_batch() => host_keys.ask(ask_about_host),
         StrictHostKeyChecking::Ask | StrictHostKeyChecking::Yes => host_keys.strict(),
-        StrictHostKeyChecking::No | StrictHostKeyChecking::AcceptNew => host_keys.ask(|unknown| {
-            tell_remembered(unknown);
-            HostKeyAnswer::AcceptAndRemember
-        }),
+        StrictHostKeyChecking::No | StrictHostKeyChecking::AcceptNew => {
+            host_keys.accept_new_and_tell(tell_remembered)
+        }
     })
 }
 

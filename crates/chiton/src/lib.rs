@@ -26,8 +26,8 @@
 //!
 //! # What holds for everything here
 //!
-//! - **Deadlines.** Connecting has one deadline from DNS to authentication. Afterwards
-//!   [`Builder::keepalive`](client::Builder::keepalive) notices a peer that is gone.
+//! - **Deadlines.** Connecting has one deadline from DNS to authentication. Afterwards a peer that
+//!   is gone is noticed by its silence ([`Builder::keepalive`](client::Builder::keepalive)).
 //! - **Cancelling.** Every future may be dropped. Nothing is lost that was not returned, and
 //!   nothing is left behind at the server but what the documentation of the method says.
 //! - **The end.** The last handle that is dropped closes the connection. A connection that is

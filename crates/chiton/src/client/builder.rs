@@ -69,7 +69,7 @@ impl Builder<WantsHostKeys> {
             config: Config::default(),
             limits: Limits::default(),
             timeout: CONNECT_TIMEOUT,
-            keepalive: None,
+            keepalive: Some(KeepAlive::USUAL),
             on_banner: None,
             stage: WantsHostKeys(()),
         }
@@ -139,9 +139,17 @@ impl<Stage> Builder<Stage> {
     }
 
     /// Asks an idle server every `interval` whether it is still there, and gives it up after
-    /// `max_missed` questions without any answer.
+    /// `max_missed` questions without any answer. Without this call it is asked every minute, and
+    /// given up after three questions.
     pub const fn keepalive(mut self, interval: Duration, max_missed: u32) -> Self {
         self.keepalive = Some(KeepAlive { interval, max_missed });
+        self
+    }
+
+    /// Asks nothing: a server that is gone is only noticed by what is sent to it, and a
+    /// connection outlives a computer that sleeps for an hour.
+    pub const fn no_keepalive(mut self) -> Self {
+        self.keepalive = None;
         self
     }
 
@@ -207,7 +215,10 @@ impl Builder<Ready> {
         };
         let name =
             HostName::new(&host, port).map_err(|_| Error::Destination(host.as_str().into()))?;
-        config.preferences.prefer_host_key_types(&host_keys.known_types(&name));
+        let mut known = host_keys.known_types(&name);
+        config.preferences.prefer_host_key_types(&known);
+        let offered = config.preferences.host_keys().as_slice();
+        known.retain(|known| offered.iter().any(|algorithm| algorithm.key_type() == *known));
 
         let (session, inbound) = Session::client(
             Arc::new(config),
@@ -224,8 +235,8 @@ impl Builder<Ready> {
             match budget.spend(Phase::KeyExchange, front.next_event()).await?? {
                 SessionEvent::HostKey(offer) => {
                     let (policy, name) = (host_keys.clone(), name.clone());
-                    let key = offer.key().clone();
-                    match blocking(move || policy.check(&name, &key)).await? {
+                    let (key, asked) = (offer.key().clone(), known.clone());
+                    match blocking(move || policy.check(&name, &key, &asked)).await? {
                         Ok(()) => front.trust(offer)?,
                         Err(error) => {
                             front.refuse(offer);

@@ -1,6 +1,6 @@
 //! One client, from its TCP connection to its sessions.
 
-use core::{future::poll_fn, task::Poll, time::Duration};
+use core::{future::poll_fn, task::Poll};
 use std::{net::SocketAddr, sync::Arc};
 
 use ssh_auth::server::{AuthQuestion, Credential, MethodSet};
@@ -26,9 +26,6 @@ use crate::{
     session::{Session, SessionEvent},
 };
 
-/// How often a silent client is asked whether it is still there, and how often in vain.
-const KEEPALIVE: KeepAlive = KeepAlive { interval: Duration::from_secs(60), max_missed: 3 };
-
 /// Serves one client until the connection ends. `place` is its place among the clients that have
 /// not logged in.
 pub(super) async fn serve(
@@ -51,7 +48,7 @@ pub(super) async fn serve(
         Time::ZERO,
     );
     let shared = Shared::new(session, Instant::now());
-    let driver = Driver::new(socket, inbound, Arc::clone(&shared), Some(KEEPALIVE));
+    let driver = Driver::new(socket, inbound, Arc::clone(&shared), Some(KeepAlive::USUAL));
     let connection = Arc::new(Connection { shared });
     shop.tell(Event::Connected { peer });
     let front = Front { connection, shop: Arc::clone(&shop), peer, stop };
