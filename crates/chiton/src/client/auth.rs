@@ -1,7 +1,6 @@
 //! How to authenticate: what will be tried, in order, and the loop that tries it.
 
 use std::{
-    collections::VecDeque,
     fmt, fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -193,6 +192,29 @@ fn load(path: &Path, ask: Option<&Ask>) -> Result<PrivateKey, Error> {
     parsed.map_err(|kind| Error::KeyFile(Arc::new(KeyFileError { path: path.to_owned(), kind })))
 }
 
+/// A credential on the way through the login.
+struct Step {
+    credential: Credential,
+    state: StepState,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StepState {
+    /// Its turn has not come.
+    Waits,
+    /// It was refused, or is of a method that is not wanted now. If another one does its part and
+    /// more is needed, it gets another turn: it may have come too early.
+    Failed,
+    /// It has done its part, or is of no use.
+    Done,
+}
+
+impl Step {
+    const fn new(credential: Credential) -> Self {
+        Self { credential, state: StepState::Waits }
+    }
+}
+
 /// What became of one request.
 enum Outcome {
     Success,
@@ -224,21 +246,22 @@ impl<'a> Attempts<'a> {
     /// Tries the credentials in order until the server is content.
     pub(super) async fn run(mut self, auth: Auth) -> Result<(), Error> {
         let plan = auth.plan();
-        let mut queue: VecDeque<Credential> = auth.credentials.into();
+        let mut all: Vec<Step> = auth.credentials.into_iter().map(Step::new).collect();
         // What could not even be tried. Told if nothing else was.
         let mut unusable = None;
-        while let Some(credential) = queue.pop_front() {
-            if matches!(credential, Credential::AskPassword { .. })
+        while let Some(step) = all.iter_mut().find(|step| step.state == StepState::Waits) {
+            if matches!(step.credential, Credential::AskPassword { .. })
                 && self.allowed.is_none()
                 && let Outcome::Success = self.attempt(&Credential::None).await?
             {
                 return Ok(());
             }
-            if !self.allows(credential.method()) {
+            if !self.allows(step.credential.method()) {
+                step.state = StepState::Failed;
                 continue;
             }
-            let (ready, again) = match self.prepare(credential).await {
-                Ok(Some(prepared)) => prepared,
+            let ready = match self.prepare(step).await {
+                Ok(Some(ready)) => ready,
                 Ok(None) => continue,
                 Err(error) => {
                     unusable.get_or_insert(error);
@@ -247,9 +270,12 @@ impl<'a> Attempts<'a> {
             };
             match self.attempt(&ready).await? {
                 Outcome::Success => return Ok(()),
-                Outcome::Failed { partial } => {
-                    if let Some(again) = again.filter(|_| !partial) {
-                        queue.push_front(again);
+                Outcome::Failed { partial: false } => {}
+                Outcome::Failed { partial: true } => {
+                    step.state = StepState::Done;
+                    // What was refused or not allowed may be what is wanted now.
+                    for step in all.iter_mut().filter(|step| step.state == StepState::Failed) {
+                        step.state = StepState::Waits;
                     }
                 }
             }
@@ -273,29 +299,49 @@ impl<'a> Attempts<'a> {
             || self.allowed.as_ref().is_none_or(|allowed| allowed.iter().any(|name| name == method))
     }
 
-    /// Reads the file or asks the person; what is to be sent, and what to try again if it fails.
-    async fn prepare(
-        &self,
-        credential: Credential,
-    ) -> Result<Option<(Credential, Option<Credential>)>, Error> {
-        match credential {
+    /// Reads the file or asks the person; what is to be sent. The step counts as failed from now
+    /// on, unless the person may be asked again.
+    async fn prepare(&self, step: &mut Step) -> Result<Option<Credential>, Error> {
+        step.state = StepState::Failed;
+        match &mut step.credential {
             Credential::KeyFile { path, passphrase, optional } => {
+                let (path, passphrase, optional) = (path.clone(), passphrase.clone(), *optional);
                 let loaded = blocking(move || load(&path, passphrase.as_ref())).await?;
                 match loaded {
-                    Ok(key) => Ok(Some((Credential::Key(key), None))),
-                    Err(_) if optional => Ok(None),
-                    Err(error) => Err(error),
+                    Ok(key) => {
+                        // Nobody is asked twice for the same passphrase.
+                        step.credential = Credential::Key(key.clone());
+                        Ok(Some(Credential::Key(key)))
+                    }
+                    Err(_) if optional => {
+                        step.state = StepState::Done;
+                        Ok(None)
+                    }
+                    Err(error) => {
+                        step.state = StepState::Done;
+                        Err(error)
+                    }
                 }
             }
             Credential::AskPassword { ask, times } => {
                 let Some(left) = times.checked_sub(1) else { return Ok(None) };
-                let again = (left > 0)
-                    .then(|| Credential::AskPassword { ask: Arc::clone(&ask), times: left });
+                *times = left;
+                let ask = Arc::clone(ask);
                 let question = format!("{}@{}'s password: ", self.user, self.host);
                 let answer = blocking(move || ask(&question)).await?;
-                Ok(answer.map(|password| (Credential::Password(password), again)))
+                step.state = match (&answer, left) {
+                    (None, _) => StepState::Done,
+                    (_, 0) => StepState::Failed,
+                    _ => StepState::Waits,
+                };
+                Ok(answer.map(Credential::Password))
             }
-            other => Ok(Some((other, None))),
+            Credential::None => {
+                // It has told what it can: asking again would count as a failure.
+                step.state = StepState::Done;
+                Ok(Some(Credential::None))
+            }
+            other => Ok(Some(other.clone())),
         }
     }
 
