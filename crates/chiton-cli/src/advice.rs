@@ -7,10 +7,20 @@ use chiton::error::{
     AuthFailure, ChannelError, Error, HostKeyError, HostKeyReason, Phase, SftpError, SftpErrorKind,
 };
 
-use crate::{connect::Target, failure::io_reason, log::say, sftp::show};
+use crate::{
+    connect::Target,
+    failure::{io_reason, show_path},
+    log::say,
+    sftp::show,
+};
 
-/// The line for an error. `target` is whom the connection was to.
+/// The line for an error. `target` is whom the connection was to. It is one line whatever the
+/// other side has put into it.
 pub(crate) fn explain(error: &Error, target: Option<&Target>) -> String {
+    reason(error, target).replace('\n', "\\n")
+}
+
+fn reason(error: &Error, target: Option<&Target>) -> String {
     match error {
         Error::Resolve(error) => {
             format!("cannot find the host {}: {}; is its name right?", error.to, error.source)
@@ -26,7 +36,7 @@ pub(crate) fn explain(error: &Error, target: Option<&Target>) -> String {
         Error::LocalFile(error) => format!(
             "cannot {} {}: {}",
             error.operation,
-            error.path.display(),
+            show_path(&error.path),
             io_reason(&error.source)
         ),
         Error::Channel(error) => channel(error),
@@ -154,11 +164,11 @@ fn sftp_reason(kind: &SftpErrorKind) -> String {
         SftpErrorKind::Local(error) => format!(
             "cannot {} {}: {}",
             error.operation,
-            error.path.display(),
+            show_path(&error.path),
             io_reason(&error.source)
         ),
         SftpErrorKind::Interrupted { cause, .. } => sftp_reason(cause),
-        SftpErrorKind::Connection(error) => explain(error, None),
+        SftpErrorKind::Connection(error) => reason(error, None),
         _ => kind.to_string(),
     }
 }

@@ -1,7 +1,9 @@
 //! What went wrong, as the one line the user sees.
 
 use core::fmt;
-use std::{io, path::Path};
+use std::{io, os::unix::ffi::OsStrExt, path::Path};
+
+use crate::sftp::show;
 
 /// The end of the program: a line that says what went wrong and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +19,7 @@ impl Failure {
 
     /// A local file that could not be used; `doing` is such as "read the batch file".
     pub(crate) fn local(doing: &str, path: &Path, error: &io::Error) -> Self {
-        Self(format!("cannot {doing} {}: {}", path.display(), io_reason(error)))
+        Self(format!("cannot {doing} {}: {}", show_path(path), io_reason(error)))
     }
 }
 
@@ -25,6 +27,11 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// A local path as it may be shown: a part of it may be a name that a server has listed.
+pub(crate) fn show_path(path: &Path) -> String {
+    show(path.as_os_str().as_bytes())
 }
 
 /// What an error of the local system means, and what to do where that is clear.
@@ -59,6 +66,16 @@ mod tests {
         assert_eq!(
             failure(io::ErrorKind::StorageFull),
             "cannot write /x/y: the disk is full; make room and try again"
+        );
+    }
+
+    #[test]
+    fn a_local_path_cannot_steer_the_terminal() {
+        let path = Path::new("here/\u{1b}]0;x\u{7}\n$ ");
+        let failure = Failure::local("write", path, &io::ErrorKind::NotFound.into());
+        assert_eq!(
+            failure.to_string(),
+            "cannot write here/\\u{1b}]0;x\\u{7}\\n$ : no such file or directory"
         );
     }
 }

@@ -1,7 +1,12 @@
 //! Everything that can go wrong, sorted by whose fault it is.
 
 use core::fmt;
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use ssh_auth::AuthRecord;
 use ssh_keys::{Fingerprint, PrivateKeyError};
@@ -216,6 +221,11 @@ pub enum SftpErrorKind {
     Request(sftp::RequestError),
     /// The server listed a name that is not the name of a file in the directory.
     BadName(sftp::path::BadComponent),
+    /// The server listed more than is taken, in bytes.
+    ListingTooLong {
+        /// The most bytes that the entries of a directory may take.
+        limit: usize,
+    },
     /// The connection under it ended.
     Connection(Error),
     /// The subsystem ended without having been asked to.
@@ -303,6 +313,7 @@ impl Error {
                 Layer::Auth => Rule("RFC 4252 §6"),
                 _ => Rule("RFC 4252 §6 and RFC 4253 §7.1"),
             }),
+            Self::Sftp(error) => error.kind.rule(),
             _ => None,
         }
     }
@@ -341,6 +352,16 @@ impl Error {
 }
 
 impl SftpErrorKind {
+    fn rule(&self) -> Option<Rule> {
+        match self {
+            Self::Protocol(error) => error.rule(),
+            Self::BadName(_) => Some(Rule("filexfer-02 §7")),
+            Self::Connection(error) => error.rule(),
+            Self::Interrupted { cause, .. } => cause.rule(),
+            _ => None,
+        }
+    }
+
     /// The server's status code, also of what interrupted a transfer.
     #[must_use]
     pub fn status(&self) -> Option<sftp::StatusCode> {
@@ -412,7 +433,7 @@ impl fmt::Display for Error {
             }
             Self::Sftp(error) => error.fmt(f),
             Self::LocalFile(error) => error.fmt(f),
-            Self::KeyFile(error) => write!(f, "key file {}: {}", error.path.display(), error.kind),
+            Self::KeyFile(error) => write!(f, "key file {}: {}", shown(&error.path), error.kind),
             Self::Destination(text) => {
                 write!(f, "`{text}` is not of the form [user@]host[:port]")
             }
@@ -423,8 +444,13 @@ impl fmt::Display for Error {
 
 impl fmt::Display for LocalFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {} {}: {}", self.operation, self.path.display(), self.source)
+        write!(f, "cannot {} {}: {}", self.operation, shown(&self.path), self.source)
     }
+}
+
+/// A local path as it may be shown: what a server has listed may have become a part of it.
+fn shown(path: &Path) -> PeerText {
+    PeerText::from_bytes(path.as_os_str().as_encoded_bytes())
 }
 
 impl fmt::Display for HostKeyError {
@@ -435,7 +461,7 @@ impl fmt::Display for HostKeyError {
                 write!(f, "the host {host} is unknown; its {key_type} key is {fingerprint}. ")?;
                 f.write_str("Compare it with what the host's owner says")?;
                 match file {
-                    Some(file) => write!(f, " and add it to {}", file.display()),
+                    Some(file) => write!(f, " and add it to {}", shown(file)),
                     None => Ok(()),
                 }
             }
@@ -514,6 +540,9 @@ impl fmt::Display for SftpErrorKind {
             Self::Protocol(error) => error.fmt(f),
             Self::Request(error) => error.fmt(f),
             Self::BadName(error) => write!(f, "the server misbehaved: {error}"),
+            Self::ListingTooLong { limit } => {
+                write!(f, "the server listed more than fits into {limit} bytes")
+            }
             Self::Connection(error) => error.fmt(f),
             Self::SubsystemEnded => f.write_str("the server ended the sftp subsystem"),
             Self::Transfer(error) => error.fmt(f),
@@ -591,6 +620,23 @@ mod tests {
         fn ordinary<T: Clone + Send + Sync + 'static>() {}
         ordinary::<Error>();
         assert!(size_of::<Error>() <= 48, "{}", size_of::<Error>());
+    }
+
+    #[test]
+    fn a_local_path_cannot_steer_the_terminal() {
+        // The last part of it was the server's choice.
+        let path = PathBuf::from("downloads/a\u{1b}]0;x\u{7}");
+        let error = Error::local("create", path, io::ErrorKind::PermissionDenied.into());
+        assert!(error.to_string().contains("downloads/a\\u{1b}]0;x\\u{7}"), "{error}");
+    }
+
+    #[test]
+    fn what_an_sftp_server_broke_is_named() {
+        let kind = SftpErrorKind::Protocol(sftp::PeerMisbehaved::SecondVersion.into());
+        let cause = Box::new(kind);
+        let kind = SftpErrorKind::Interrupted { confirmed: 0, cause };
+        let error = Error::Sftp(Box::new(SftpError { operation: "get", path: Vec::new(), kind }));
+        assert_eq!(error.rule(), Some(Rule("filexfer-02 §4")));
     }
 
     #[test]

@@ -3,11 +3,9 @@
 use core::fmt;
 use std::net::SocketAddr;
 
+use crate::error::Error;
 use ssh_auth::server::Credential;
 use ssh_keys::Fingerprint;
-use ssh_wire::PeerText;
-
-use crate::error::Error;
 
 /// Something that happened on a server. Printed, it is a line of a log without secrets.
 #[derive(Clone, Debug)]
@@ -88,14 +86,38 @@ impl fmt::Display for Event {
             Self::Connected { peer } => write!(f, "{peer}: connected"),
             Self::TurnedAway { peer } => write!(f, "{peer}: turned away, too many connections"),
             Self::Refused { peer, user, proof } => {
-                let user = PeerText::from(user.as_str());
+                let user = user.escape_debug();
                 write!(f, "{peer}: refused \"{user}\" with {proof}")
             }
             Self::LoggedIn { peer, user, proof } => {
-                let user = PeerText::from(user.as_str());
+                let user = user.escape_debug();
                 write!(f, "{peer}: \"{user}\" has logged in with {proof}")
             }
-            Self::Ended { peer, cause } => write!(f, "{peer}: ended: {cause}"),
+            // A client may say good-bye in several lines; the log has one for each event.
+            Self::Ended { peer, cause } => {
+                write!(f, "{peer}: ended: {}", cause.to_string().replace('\n', "\\n"))
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Disconnect, Phase};
+    use ssh_wire::{DisconnectReason, PeerText};
+
+    #[test]
+    fn a_client_cannot_add_lines_to_the_log() {
+        let goodbye = Disconnect {
+            reason: DisconnectReason::BY_APPLICATION,
+            text: PeerText::from("x\r\n10.0.0.1:22: \"root\" has logged in with a password"),
+            phase: Phase::Authentication,
+        };
+        let peer = SocketAddr::from(([127, 0, 0, 1], 9));
+        let event = Event::Ended { peer, cause: Error::Disconnected(Box::new(goodbye)) };
+        assert!(event.to_string().contains("x\\u{d}\\n10.0.0.1"), "{event}");
+        let event = Event::Refused { peer, user: "a\nb".into(), proof: Proof::None };
+        assert_eq!(event.to_string().lines().count(), 1, "{event}");
     }
 }
