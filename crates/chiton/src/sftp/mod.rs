@@ -27,6 +27,10 @@ use crate::{
 };
 use engine::{Engine, Opened, Ticket};
 
+/// The most bytes that the entries of one directory may take: more than a million files with names
+/// of the usual length. A server can go on listing for ever.
+const MAX_LISTING: usize = 256 * 1024 * 1024;
+
 /// An SFTP session (version 3, with OpenSSH's extensions where the server has them).
 ///
 /// Clones are handles on the same session; operations of all of them overlap. Paths and file
@@ -145,7 +149,8 @@ impl Sftp {
     /// The entries of a directory, without `.` and `..`, in the server's order.
     ///
     /// # Errors
-    /// The server's answer, a name that is not one component, or the end of the connection.
+    /// The server's answer, a name that is not one component, more entries than fit into 256 MiB,
+    /// or the end of the connection.
     pub async fn read_dir(&self, path: impl Into<RemotePath>) -> Result<Vec<DirEntry>, Error> {
         let path = path.into();
         let ticket = self.engine.ticket();
@@ -161,6 +166,7 @@ impl Sftp {
 
     async fn list(ticket: &Ticket, handle: &Handle) -> Result<Vec<DirEntry>, SftpErrorKind> {
         let mut entries = Vec::new();
+        let mut held: usize = 0;
         loop {
             ticket.send(|client, out| client.readdir(handle, out))?;
             match ticket.reply().await?.1 {
@@ -171,6 +177,11 @@ impl Sftp {
                         }
                         sftp::path::check_component(&filename, sftp::path::NamingRules::LOCAL)
                             .map_err(SftpErrorKind::BadName)?;
+                        let texts = filename.len().saturating_add(longname.len());
+                        held = held.saturating_add(texts).saturating_add(size_of::<DirEntry>());
+                        if held > MAX_LISTING {
+                            return Err(SftpErrorKind::ListingTooLong { limit: MAX_LISTING });
+                        }
                         entries.push(DirEntry { file_name: filename, longname, attrs });
                     }
                 }

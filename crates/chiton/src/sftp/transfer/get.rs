@@ -34,6 +34,7 @@ pub struct Get {
     sftp: Sftp,
     remote: RemotePath,
     local: PathBuf,
+    file: Option<fs::File>,
     resume: bool,
     progress: Option<OnProgress>,
 }
@@ -50,13 +51,21 @@ impl core::fmt::Debug for Get {
 
 impl Get {
     pub(in crate::sftp) const fn new(sftp: Sftp, remote: RemotePath, local: PathBuf) -> Self {
-        Self { sftp, remote, local, resume: false, progress: None }
+        Self { sftp, remote, local, file: None, resume: false, progress: None }
     }
 
     /// Goes on behind what the local file holds already. That it is the beginning of the remote
     /// file is not checked.
     pub const fn resume(mut self, yes: bool) -> Self {
         self.resume = yes;
+        self
+    }
+
+    /// Writes to this file, opened for writing, from its beginning on. The local path is then only
+    /// what it is called in errors. For files whose names a server chooses: they are opened
+    /// beneath a directory, and through no link.
+    pub fn into_file(mut self, file: fs::File) -> Self {
+        self.file = Some(file);
         self
     }
 
@@ -73,12 +82,12 @@ impl Get {
     }
 
     async fn transfer(&mut self) -> Result<u64, SftpErrorKind> {
-        let ticket = self.sftp.engine.ticket();
-        // Both in one round trip.
+        let (asking, ticket) = (self.sftp.engine.ticket(), self.sftp.engine.ticket());
+        // Both in one round trip; the server may answer them in any order.
         let path = self.remote.as_bytes();
-        ticket.send(|client, out| client.stat(path, out))?;
+        asking.send(|client, out| client.stat(path, out))?;
         ticket.send(|client, out| client.open(path, OpenFlags::READ, &Attrs::NONE, out))?;
-        let attrs = ticket.reply().await.and_then(|(_, reply)| expect_attrs(reply));
+        let attrs = asking.reply().await.and_then(|(_, reply)| expect_attrs(reply));
         let handle = ticket.reply().await.and_then(|(_, reply)| expect_handle(reply))?;
         // Closed when it is dropped: reading has told everything there is to tell.
         let open = Opened::new(Arc::clone(&self.sftp.engine), handle);
@@ -95,9 +104,9 @@ impl Get {
         if attrs.is_dir() {
             return Err(SftpErrorKind::IsADirectory);
         }
-        let (path, resume) = (self.local.clone(), self.resume);
+        let (path, resume, file) = (self.local.clone(), self.resume, self.file.take());
         let mode = attrs.permissions.map(sftp::Permissions::mode);
-        let (file, start) = blocking(move || open_target(&path, mode, resume)).await?;
+        let (file, start) = blocking(move || open_target(file, &path, mode, resume)).await?;
         if attrs.size.is_some_and(|size| size < start) {
             return Err(SftpErrorKind::Transfer(sftp::transfer::TransferError::SizeMismatch {
                 moved: start,
@@ -162,12 +171,26 @@ impl Get {
     }
 }
 
-/// Opens the local file and tells how much of it counts.
+/// Opens the local file, unless it is `open`, and tells how much of it counts.
 fn open_target(
+    open: Option<fs::File>,
     path: &Path,
     mode: Option<u32>,
     resume: bool,
 ) -> Result<(fs::File, u64), SftpErrorKind> {
+    let file = match open {
+        Some(file) if resume => file,
+        Some(file) => {
+            file.set_len(0).map_err(|error| failed("empty", path, error))?;
+            file
+        }
+        None => create(path, mode, resume)?,
+    };
+    let there = file.metadata().map_err(|error| failed("open", path, error))?.len();
+    Ok((file, if resume { there } else { 0 }))
+}
+
+fn create(path: &Path, mode: Option<u32>, resume: bool) -> Result<fs::File, SftpErrorKind> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(!resume);
     // The owner has to be able to write it, or it could not be resumed.
@@ -178,9 +201,7 @@ fn open_target(
     );
     #[cfg(not(unix))]
     let _ = mode;
-    let file = options.open(path).map_err(|error| failed("create", path, error))?;
-    let there = file.metadata().map_err(|error| failed("open", path, error))?.len();
-    Ok((file, if resume { there } else { 0 }))
+    options.open(path).map_err(|error| failed("create", path, error))
 }
 
 /// The middle of a download.

@@ -116,11 +116,13 @@ impl Put {
             self.sftp.engine.send_and_forget(|client, out| client.fsetstat(handle, &attrs, out));
             return Err(interrupted(cause));
         }
-        // The size as the server has it now, and the end of the file, in one round trip.
+        // The size as the server has it now, and the end of the file, in one round trip; the
+        // server may answer them in any order.
         let Some(handle) = open.take() else { return Err(SftpErrorKind::SubsystemEnded) };
-        ticket.send(|client, out| client.fstat(&handle, out))?;
+        let asking = self.sftp.engine.ticket();
+        asking.send(|client, out| client.fstat(&handle, out))?;
         ticket.send(|client, out| client.close(&handle, out))?;
-        let attrs = ticket.reply().await.and_then(|(_, reply)| expect_attrs(reply));
+        let attrs = asking.reply().await.and_then(|(_, reply)| expect_attrs(reply));
         ticket.reply().await.and_then(|(_, reply)| expect_ok(reply)).map_err(interrupted)?;
         let size = attrs.map_err(interrupted)?.size;
         plan.check(size).map_err(SftpErrorKind::Transfer)
