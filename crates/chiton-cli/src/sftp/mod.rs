@@ -2,6 +2,7 @@
 
 mod command;
 mod editor;
+mod folder;
 mod glob;
 mod interpreter;
 mod listing;

@@ -1,43 +1,35 @@
 //! `get` and `put`: files and, with `-R`, trees.
 
 use alloc::sync::Arc;
-use core::time::Duration;
 use std::{
     ffi::OsStr,
     fs,
-    io::ErrorKind,
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{MetadataExt, PermissionsExt},
-    },
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use chiton::{
     error::{Error, SftpErrorKind},
-    sftp::Progress as Done,
+    sftp::{DirEntry, Progress as Done},
 };
 use sftp::{Attrs, attrs::Times, path::file_name};
 
 use super::{
     command::TransferFlags,
+    folder::{self, Folder, MODE},
     glob::{self, Local},
     remote::{Remote, explain, file_type},
     show,
     words::Word,
 };
 use crate::{
-    failure::{Failure, Result},
+    failure::{Failure, Result, show_path},
     log::{print, say},
     progress::Progress,
 };
 
 /// How deep a tree may be: what is deeper is a loop or a trap (OpenSSH has the same bound).
 const MAX_DEPTH: u32 = 64;
-
-/// Permission bits that are copied.
-const MODE: u32 = 0o777;
 
 /// What transfers say and show.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +60,7 @@ impl Transfers<'_> {
         let to = to.map(|word| local_path(word.bytes()));
         let to_directory = to.as_deref().is_some_and(Path::is_dir);
         if let (Some(to), [_, _, ..], false) = (&to, paths.as_slice(), to_directory) {
-            let to = to.display();
+            let to = show_path(to);
             return Err(Failure::new(format_args!("several files fit, but {to} is no directory")));
         }
         let mut complete = true;
@@ -148,80 +140,111 @@ impl Transfers<'_> {
             let remote = show(remote);
             return Err(Failure::new(format_args!("\"{remote}\" is a directory; get -R takes it")));
         }
-        self.get_file(remote, local, &attrs).await.map(|()| true)
+        self.get_file(remote, local, None, &attrs).await.map(|()| true)
     }
 
     /// Downloads a directory with everything in it.
     async fn get_tree(&self, remote: &[u8], local: &Path) -> Result<Complete> {
         let mut complete = true;
-        let mut pending = vec![(remote.to_vec(), local.to_path_buf(), 0_u32)];
-        // Times and modes of directories are set last: what is put in changes them.
-        let mut directories = Vec::new();
-        while let Some((remote, local, depth)) = pending.pop() {
-            if depth >= MAX_DEPTH {
-                complete = self.told(Err(too_deep(&show(&remote))));
-                continue;
-            }
-            if !self.manner.quiet {
-                print(format_args!("Retrieving {}", show(&remote)));
-            }
-            let attrs = self.remote.metadata(&remote).await;
-            let listed = make_local_directory(&local).and(attrs);
-            let (attrs, mut entries) = match (listed, self.remote.read_dir(&remote).await) {
-                (Ok(attrs), Ok(entries)) => (attrs, entries),
-                (Err(failure), _) | (_, Err(failure)) => {
-                    complete = self.told(Err(failure));
-                    continue;
+        let top = Step::Enter { remote: remote.to_vec(), place: Place::At(local), depth: 0 };
+        let mut pending = vec![top];
+        while let Some(step) = pending.pop() {
+            let done = match step {
+                Step::Enter { remote, place, depth } if depth < MAX_DEPTH => {
+                    self.get_directory(&remote, place, depth, &mut pending).await
                 }
+                Step::Enter { remote, .. } => Err(too_deep(&show(&remote))),
+                Step::Leave { folder, attrs } => folder.preserve(&attrs).map(|()| true),
             };
-            directories.push((local.clone(), attrs));
-            entries.sort_by(|a, b| a.file_name.cmp(&b.file_name));
-            for entry in &entries {
-                // The library lets no name pass that is not a single component.
-                let path = glob::join(&remote, &entry.file_name);
-                let target = local.join(OsStr::from_bytes(&entry.file_name));
-                if entry.attrs.is_dir() {
-                    pending.push((path, target, depth.saturating_add(1)));
-                } else if entry.attrs.is_file() || file_type(&entry.attrs).is_none() {
-                    let got = match refuse_link(&target) {
-                        Ok(()) => self.get_file(&path, &target, &entry.attrs).await,
-                        Err(failure) => Err(failure),
-                    };
-                    complete &= self.told(got.map(|()| true));
-                } else {
-                    say!(Info, "\"{}\" is not a regular file: left out.", show(&path));
-                }
-            }
+            complete &= self.told(done);
         }
+        Ok(complete)
+    }
+
+    /// Downloads the files of a directory, and notes the directories in it for later.
+    async fn get_directory(
+        &self,
+        remote: &[u8],
+        place: Place<'_>,
+        depth: u32,
+        pending: &mut Vec<Step<'_>>,
+    ) -> Result<Complete> {
+        if !self.manner.quiet {
+            print(format_args!("Retrieving {}", show(remote)));
+        }
+        let attrs = self.remote.metadata(remote).await?;
+        let folder = match place {
+            Place::At(path) => Folder::at(path)?,
+            Place::In(parent, name) => parent.folder(&name)?,
+        };
+        let mut entries = self.remote.read_dir(remote).await?;
+        entries.sort_by(|a, b| a.file_name.cmp(&b.file_name));
         if self.flags.preserve {
-            for (local, attrs) in directories.iter().rev() {
-                complete &= self.told(preserve_local(local, attrs).map(|()| true));
+            pending.push(Step::Leave { folder: folder.clone(), attrs });
+        }
+        let mut complete = true;
+        for DirEntry { file_name, attrs, .. } in entries {
+            // The library lets no name pass that is not a single component.
+            let path = glob::join(remote, &file_name);
+            if attrs.is_dir() {
+                let place = Place::In(folder.clone(), file_name);
+                let depth = depth.saturating_add(1);
+                pending.push(Step::Enter { remote: path, place, depth });
+            } else if attrs.is_file() || file_type(&attrs).is_none() {
+                let mode = attrs.permissions.map(sftp::Permissions::mode);
+                let got = match folder.file(&file_name, mode) {
+                    Ok((file, local)) => self.get_file(&path, &local, Some(file), &attrs).await,
+                    Err(failure) => Err(failure),
+                };
+                complete &= self.told(got.map(|()| true));
+            } else {
+                say!(Info, "\"{}\" is not a regular file: left out.", show(&path));
             }
         }
         Ok(complete)
     }
 
-    async fn get_file(&self, remote: &[u8], local: &Path, attrs: &Attrs) -> Result<()> {
-        let shown = show(local.as_os_str().as_bytes());
+    /// Downloads a file: to `local`, which is only its name if it is `open` already.
+    async fn get_file(
+        &self,
+        remote: &[u8],
+        local: &Path,
+        open: Option<fs::File>,
+        attrs: &Attrs,
+    ) -> Result<()> {
+        let shown = show_path(local);
         self.announce("Fetching", &show(remote), &shown);
         let partial = Partial::new(shown, "reget");
         let progress = self.progress(remote);
         let bar = Arc::clone(&progress);
-        let got = self
-            .remote
-            .sftp
-            .get(remote, local)
-            .resume(self.flags.resume)
-            .progress(move |Done { done, total, .. }| bar.update(done, total))
-            .await;
+        let mut get = self.remote.sftp.get(remote, local).resume(self.flags.resume);
+        let kept = match open {
+            Some(file) => {
+                let cannot = |error| Failure::local("open", local, &error);
+                let kept = file.try_clone().map_err(cannot)?;
+                get = get.into_file(file);
+                Some(kept)
+            }
+            None => None,
+        };
+        let got = get.progress(move |Done { done, total, .. }| bar.update(done, total)).await;
         progress.finish();
         partial.check(got)?;
-        if self.flags.sync {
-            let synced = fs::File::open(local).and_then(|file| file.sync_all());
-            synced.map_err(|error| Failure::local("write to the disk", local, &error))?;
-        }
-        if self.flags.preserve {
-            preserve_local(local, attrs)?;
+        if self.flags.sync || self.flags.preserve {
+            let file = match kept {
+                Some(file) => file,
+                None => {
+                    let cannot = |error| Failure::local("open", local, &error);
+                    fs::File::open(local).map_err(cannot)?
+                }
+            };
+            if self.flags.sync {
+                let cannot = |error| Failure::local("write to the disk", local, &error);
+                file.sync_all().map_err(cannot)?;
+            }
+            if self.flags.preserve {
+                folder::preserve(&file, local, attrs)?;
+            }
         }
         Ok(())
     }
@@ -232,11 +255,11 @@ impl Transfers<'_> {
             if self.flags.recursive {
                 return self.put_tree(local, remote).await;
             }
-            let local = local.display();
+            let local = show_path(local);
             return Err(Failure::new(format_args!("{local} is a directory; put -R takes it")));
         }
         if !metadata.is_file() {
-            let local = local.display();
+            let local = show_path(local);
             return Err(Failure::new(format_args!("{local} is not a regular file")));
         }
         self.put_file(local, remote, &metadata).await.map(|()| true)
@@ -249,7 +272,7 @@ impl Transfers<'_> {
         let mut directories = Vec::new();
         while let Some((local, remote, depth)) = pending.pop() {
             if depth >= MAX_DEPTH {
-                complete = self.told(Err(too_deep(&local.display().to_string())));
+                complete = self.told(Err(too_deep(&show_path(&local))));
                 continue;
             }
             if !self.manner.quiet {
@@ -342,26 +365,6 @@ fn too_deep(path: &str) -> Failure {
     Failure::new(format_args!("\"{path}\" is more than {MAX_DEPTH} directories deep: left out"))
 }
 
-/// Makes a directory unless it is there. A link in its place is not followed.
-fn make_local_directory(path: &Path) -> Result<()> {
-    match fs::create_dir(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => {
-            refuse_link(path)
-        }
-        Err(error) => Err(Failure::local("make the directory", path, &error)),
-    }
-}
-
-/// Inside of a tree nothing is written through links: they could lead out of it.
-fn refuse_link(path: &Path) -> Result<()> {
-    if path.is_symlink() {
-        let path = path.display();
-        return Err(Failure::new(format_args!("{path} is a symbolic link: not written through")));
-    }
-    Ok(())
-}
-
 /// The files in a local directory by name; links are not followed.
 fn list_local(path: &Path) -> Result<Vec<(PathBuf, fs::Metadata)>> {
     let cannot = |error| Failure::local("read the directory", path, &error);
@@ -374,24 +377,20 @@ fn list_local(path: &Path) -> Result<Vec<(PathBuf, fs::Metadata)>> {
     Ok(entries)
 }
 
-/// Gives a local file the mode and the times of the remote one.
-fn preserve_local(path: &Path, attrs: &Attrs) -> Result<()> {
-    let cannot = |error| Failure::local("set mode and times of", path, &error);
-    if let Some(permissions) = attrs.permissions {
-        let mode = fs::Permissions::from_mode(permissions.mode() & MODE);
-        fs::set_permissions(path, mode).map_err(cannot)?;
-    }
-    if let Some(times) = attrs.times {
-        let time = |seconds: u32| -> SystemTime {
-            UNIX_EPOCH.checked_add(Duration::from_secs(seconds.into())).unwrap_or(UNIX_EPOCH)
-        };
-        let times = fs::FileTimes::new()
-            .set_accessed(time(times.accessed))
-            .set_modified(time(times.modified));
-        let file = fs::File::open(path).map_err(cannot)?;
-        file.set_times(times).map_err(cannot)?;
-    }
-    Ok(())
+/// What is still to be done of a tree.
+enum Step<'a> {
+    /// Downloading a directory.
+    Enter { remote: Vec<u8>, place: Place<'a>, depth: u32 },
+    /// Giving it its mode and times, which putting something in changes: behind all of that.
+    Leave { folder: Folder, attrs: Attrs },
+}
+
+/// Where a directory of a tree goes.
+enum Place<'a> {
+    /// The tree itself: where the user said.
+    At(&'a Path),
+    /// A directory in it.
+    In(Folder, Vec<u8>),
 }
 
 /// A file that is being written. If the transfer is broken off, the user is told.
@@ -443,31 +442,6 @@ impl Drop for Partial {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_is_written_through_links() {
-        let folder = tempfile::tempdir().unwrap();
-        let link = folder.path().join("link");
-        std::os::unix::fs::symlink("/etc", &link).unwrap();
-        assert!(refuse_link(&link).is_err());
-        assert!(make_local_directory(&link).is_err());
-        assert!(refuse_link(&folder.path().join("new")).is_ok());
-        let plain = folder.path().join("plain");
-        make_local_directory(&plain).unwrap();
-        make_local_directory(&plain).unwrap();
-    }
-
-    #[test]
-    fn modes_and_times_are_copied_without_special_bits() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("f");
-        fs::write(&path, "x").unwrap();
-        let times = Some(Times { accessed: 5, modified: 7 });
-        preserve_local(&path, &Attrs { times, ..Attrs::with_mode(0o4640) }).unwrap();
-        let metadata = fs::metadata(&path).unwrap();
-        assert_eq!(metadata.mode() & 0o7777, 0o640);
-        assert_eq!(metadata.mtime(), 7);
-    }
 
     #[test]
     fn a_transfer_that_failed_says_what_is_left() {
