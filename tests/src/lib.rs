@@ -6,6 +6,7 @@
 
 pub mod embedded;
 pub mod guard;
+pub mod hostile;
 pub mod keys;
 pub mod openssh;
 pub mod peer;
