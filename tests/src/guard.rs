@@ -1,5 +1,6 @@
 //! Ends and removes what a test has started, however the test ends.
 
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 /// A shell that waits until this value, or the whole test process, is gone, and then runs a
@@ -21,14 +22,15 @@ impl Guard {
     /// If there is no shell.
     #[must_use]
     pub fn new(before: &str, after: &str, arguments: &[&str]) -> Self {
-        // Interrupting the tests from the terminal must not end the shell before it has cleaned up.
-        let script = format!("trap '' INT\n{before}\ncat\n{after}\n");
+        let script = format!("{before}\ncat\n{after}\n");
         let mut shell = Command::new("sh")
             .args(["-c", &script, "guard"])
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            // What ends the tests from the terminal must not end the shell before it has cleaned up.
+            .process_group(0)
             .spawn()
             .expect("sh runs");
         let held = shell.stdin.take();

@@ -142,8 +142,10 @@ fn write_config(peer: &Peer, folder: &Path, port: u16, extra: &str) {
          StrictModes no\nUsePAM no\nPidFile none\nSubsystem sftp internal-sftp\n\
          MaxStartups 200\nMaxSessions 200\nMaxAuthTries 20\nPermitRootLogin yes\n\
          PasswordAuthentication yes\nKbdInteractiveAuthentication no\nAcceptEnv CHITON_*\n\
-         UseDNS no\nPrintMotd no\nPrintLastLog no\nLogLevel VERBOSE\n",
+         SetEnv HOME={}\nUseDNS no\nPrintMotd no\nPrintLastLog no\nLogLevel VERBOSE\n",
         authorized.display(),
+        // Shells read no settings of whoever runs the tests: they can do anything.
+        folder.display(),
     ));
     fs::write(folder.join("config"), config).unwrap();
     let known = KINDS.map(|kind| known_hosts_line(port, &keys.host(kind)));
