@@ -32,7 +32,7 @@ fn reason(error: &Error, target: Option<&Target>) -> String {
         Error::TimedOut(phase, _) => format!("{error}; {}", timeout_advice(*phase)),
         Error::HostKey(error) => host_key(error),
         Error::Auth(failure) => denied(failure, target),
-        Error::Sftp(error) => sftp(error),
+        Error::Sftp(error) => sftp(error, None),
         Error::LocalFile(error) => format!(
             "cannot {} {}: {}",
             error.operation,
@@ -41,6 +41,14 @@ fn reason(error: &Error, target: Option<&Target>) -> String {
         ),
         Error::Channel(error) => channel(error),
         _ => error.to_string(),
+    }
+}
+
+/// The line for an error of an operation on two files, of which the error names the first.
+pub(crate) fn explain_pair(error: &Error, to: &[u8]) -> String {
+    match error {
+        Error::Sftp(error) => sftp(error, Some(to)),
+        _ => explain(error, None),
     }
 }
 
@@ -128,7 +136,7 @@ fn channel(error: &ChannelError) -> String {
     }
 }
 
-fn sftp(error: &SftpError) -> String {
+fn sftp(error: &SftpError, to: Option<&[u8]>) -> String {
     let reason = sftp_reason(&error.kind);
     if error.path.is_empty() || matches!(error.kind.innermost(), SftpErrorKind::Local(_)) {
         return reason;
@@ -137,7 +145,8 @@ fn sftp(error: &SftpError) -> String {
     let path = show(&error.path);
     // Version 3 of the protocol has one code for most failures.
     let hint = if error.kind.status() == Some(StatusCode::Failure) { hint } else { "" };
-    format!("cannot {doing} \"{path}\": {reason}{hint}")
+    let to = to.map(|to| format!(" to \"{}\"", show(to))).unwrap_or_default();
+    format!("cannot {doing} \"{path}\"{to}: {reason}{hint}")
 }
 
 /// What was to be done, and what it fails of most often.

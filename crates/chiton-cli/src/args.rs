@@ -16,6 +16,8 @@ pub(crate) enum Item {
     Flag(char),
     /// `-p 22`
     Value(char, OsString),
+    /// `--help`, `-h`, `-?`
+    Help,
 }
 
 /// A command line that does not fit the grammar.
@@ -23,6 +25,8 @@ pub(crate) enum Item {
 pub(crate) enum ArgsError {
     /// The program has no such option.
     Unknown(char),
+    /// No option is a word; `--help` alone is.
+    UnknownWord(OsString),
     /// OpenSSH has this option, this program does not.
     Unsupported(char),
     /// The option needs a value and the line ends.
@@ -34,7 +38,14 @@ pub(crate) enum ArgsError {
 impl fmt::Display for ArgsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown(c) => write!(f, "unknown option -{}", c.escape_default()),
+            Self::Unknown(c) => {
+                write!(f, "unknown option -{}; --help lists those there are", c.escape_default())
+            }
+            Self::UnknownWord(word) => {
+                let word = word.to_string_lossy();
+                let word = word.escape_debug();
+                write!(f, "unknown option {word}; --help lists those there are")
+            }
             Self::Unsupported(c) => write!(f, "option -{c} of OpenSSH is not supported yet"),
             Self::MissingValue(c) => write!(f, "option -{c} needs a value"),
             Self::NotText(c) => write!(f, "the value of option -{c} is not UTF-8 text"),
@@ -76,6 +87,13 @@ impl<'a> Getopt<'a> {
                     self.args = rest;
                     self.terminated = true;
                     return Ok(None);
+                }
+                b"--help" | b"-h" | b"-?" if !self.terminated => {
+                    self.args = rest;
+                    return Ok(Some(Item::Help));
+                }
+                [b'-', b'-', ..] if !self.terminated => {
+                    return Err(ArgsError::UnknownWord(first.clone()));
                 }
                 [b'-', cluster @ ..] if !cluster.is_empty() && !self.terminated => {
                     self.args = rest;
@@ -191,6 +209,14 @@ mod tests {
     }
 
     #[test]
+    fn help_is_asked_for_in_three_ways() {
+        for word in ["--help", "-h", "-?"] {
+            assert_eq!(read(&["-v", word]).0, Ok(vec![Item::Flag('v'), Item::Help]));
+        }
+        assert_eq!(read(&["--", "--help"]).1, ["--help"]);
+    }
+
+    #[test]
     fn a_dash_alone_is_an_operand() {
         let (items, rest) = read(&["-"]);
         assert_eq!(items, Ok(vec![]));
@@ -202,6 +228,10 @@ mod tests {
         assert_eq!(read(&["-vz"]).0, Err(ArgsError::Unknown('z')));
         assert_eq!(read(&["-L", "1:a:2"]).0, Err(ArgsError::Unsupported('L')));
         assert_eq!(read(&["-p"]).0, Err(ArgsError::MissingValue('p')));
-        assert_eq!(ArgsError::Unknown('\x1b').to_string(), "unknown option -\\u{1b}");
+        assert_eq!(read(&["--port"]).0, Err(ArgsError::UnknownWord("--port".into())));
+        let shown = ArgsError::Unknown('\x1b').to_string();
+        assert!(shown.starts_with("unknown option -\\u{1b};"), "{shown}");
+        let shown = ArgsError::UnknownWord("--\x1b".into()).to_string();
+        assert!(shown.starts_with("unknown option --\\u{1b};"), "{shown}");
     }
 }

@@ -140,11 +140,8 @@ fn open_terminal() -> io::Result<File> {
 
 fn ask_terminal(prompt: &str, hidden: bool) -> Result<Zeroizing<String>, AskError> {
     let tty = Arc::new(open_terminal().map_err(AskError::Terminal)?);
-    let guard = if hidden {
-        Some(Guard::hidden(Tty::File(Arc::clone(&tty))).map_err(AskError::Terminal)?)
-    } else {
-        None
-    };
+    let change = if hidden { Guard::hidden } else { Guard::asking };
+    let guard = change(Tty::File(Arc::clone(&tty))).map_err(AskError::Terminal)?;
     let mut terminal: &File = &tty;
     terminal.write_all(b"\r").map_err(AskError::Terminal)?;
     terminal.write_all(prompt.as_bytes()).map_err(AskError::Terminal)?;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use chiton::{
-    Auth, Client, HostKeys,
+    Auth, Client, Error, HostKeys,
     keys::{PrivateKey, authorized_keys::AuthorizedKeys, known_hosts},
     server::Server,
 };
@@ -44,7 +44,7 @@ pub(crate) fn main() -> u8 {
     })
 }
 
-fn explain(error: chiton::Error) -> Failure {
+fn explain(error: Error) -> Failure {
     Failure::new(advice::explain(&error, None))
 }
 
@@ -78,16 +78,17 @@ async fn run() -> Result<u8> {
 
     let known = folder.path().join("known_hosts");
     let connect = |auth: Auth| async {
-        let host_keys = HostKeys::known_hosts(&known).map_err(explain)?;
+        let host_keys = HostKeys::known_hosts(&known)?;
         let builder = Client::builder("127.0.0.1", port).user(USER).host_keys(host_keys);
-        builder.auth(auth).connect().await.map_err(explain)
+        builder.auth(auth).connect().await
     };
 
     let stranger = connect(Auth::key(user_key.clone())).await;
-    ensure(stranger.is_err(), "a host that nobody knows was trusted")?;
+    let refused = matches!(stranger, Err(Error::HostKey(_)));
+    ensure(refused, "a host that nobody knows was not refused for its key")?;
     remember(&known, port, &host_key)?;
     let begin = Instant::now();
-    let client = connect(Auth::key(user_key)).await?;
+    let client = connect(Auth::key(user_key)).await.map_err(explain)?;
     print(format_args!(
         "host key    {}: refused while unknown, accepted from known_hosts",
         host_key.public().fingerprint()
@@ -104,9 +105,10 @@ async fn run() -> Result<u8> {
     client.close().await.map_err(explain)?;
 
     let wrong = connect(Auth::password(format!("{password}x"))).await;
-    ensure(wrong.is_err(), "a wrong password was accepted")?;
+    let refused = matches!(wrong, Err(Error::Auth(_)));
+    ensure(refused, "a wrong password was not refused")?;
     let begin = Instant::now();
-    let client = connect(Auth::password(password)).await?;
+    let client = connect(Auth::password(password)).await.map_err(explain)?;
     let took = milliseconds(begin);
     let echo = client.exec("echo hello").await.map_err(explain)?;
     ensure(

@@ -45,14 +45,27 @@ pub(crate) fn io_reason(error: &io::Error) -> String {
         io::ErrorKind::IsADirectory => "it is a directory",
         io::ErrorKind::NotADirectory => "a part of the path is no directory",
         io::ErrorKind::AlreadyExists => "it exists already",
-        _ => return error.to_string(),
+        _ => return plain(error),
     };
     advice.to_owned()
+}
+
+/// The text of an error without the number that the system has for it.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let number = text.rfind(" (os error ").filter(|_| text.ends_with(')'));
+    number.and_then(|at| text.get(..at)).unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_number_of_an_error_is_left_out() {
+        assert_eq!(io_reason(&io::Error::from_raw_os_error(104)), "Connection reset by peer");
+        assert_eq!(io_reason(&io::Error::other("a (b)")), "a (b)");
+    }
 
     #[test]
     fn a_local_error_names_the_file_and_the_reason() {

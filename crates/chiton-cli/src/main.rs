@@ -27,16 +27,24 @@ mod values;
 
 use std::{env, ffi::OsString, path::Path, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, error::ErrorKind};
 
 use crate::failure::{Failure, Result};
 
 /// What `-V` prints.
 pub(crate) const VERSION: &str = concat!("chiton ", env!("CARGO_PKG_VERSION"));
 
+/// What stands below the list of subcommands.
+const MORE_HELP: &str = "\
+chiton COMMAND --help lists the options of a command. First steps:
+
+  chiton demo                          see that it works here
+  chiton ssh alice@example.org uptime  run a command on another machine
+  chiton sftp alice@example.org        move files; the command help lists what can be done";
+
 /// SSH from scratch: client, server, file transfer.
 #[derive(Debug, Parser)]
-#[command(name = "chiton", version, disable_help_subcommand = true)]
+#[command(name = "chiton", version, disable_help_subcommand = true, after_help = MORE_HELP)]
 struct Program {
     #[command(subcommand)]
     command: Command,
@@ -86,13 +94,19 @@ fn dispatch(args: &[OsString]) -> u8 {
             return main(args.get(2..).unwrap_or_default());
         }
     }
+    // `chiton help` and `chiton help ssh`, since hands know it from other programs.
+    if let Some((program, [help, topic @ ..])) = args.split_first()
+        && help == "help"
+        && topic.len() <= 1
+    {
+        let mut line = vec![program.clone()];
+        line.extend(topic.iter().cloned());
+        line.push("--help".into());
+        return dispatch(&line);
+    }
     let program = match Program::try_parse_from(args) {
         Ok(program) => program,
-        Err(error) => {
-            // Help and version are no errors; what cannot be printed is nobody's to see.
-            drop(error.print());
-            return u8::try_from(error.exit_code()).unwrap_or(2);
-        }
+        Err(error) => return tell(&error, second),
     };
     match program.command {
         Command::Ssh { args } => ssh::main(&args),
@@ -100,6 +114,27 @@ fn dispatch(args: &[OsString]) -> u8 {
         Command::Sshd(args) => sshd::main(args),
         Command::Demo => demo::main(),
     }
+}
+
+/// Prints help and version, which are no errors; of errors the one line that says what is wrong.
+fn tell(error: &clap::Error, subcommand: Option<&OsString>) -> u8 {
+    let code = u8::try_from(error.exit_code()).unwrap_or(2);
+    if code == 0 || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // What cannot be printed is nobody's to see.
+        drop(error.print());
+        return code;
+    }
+    let text = error.to_string();
+    let what = text.split("\n\n").next().unwrap_or_default();
+    let what = what.strip_prefix("error: ").unwrap_or(what);
+    let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
+    let known = |name: &&str| subcommand.is_some_and(|subcommand| subcommand == name);
+    let program = match ["sshd", "demo"].iter().find(|name| known(name)) {
+        Some(name) => format!("chiton {name}"),
+        None => "chiton".to_owned(),
+    };
+    log::write(log::Level::Fatal, format_args!("{program}: {what}; {program} --help says more"));
+    code
 }
 
 /// Runs a future to its end on this thread. One connection does not gain from more threads: what
@@ -138,6 +173,21 @@ mod tests {
     }
 
     #[test]
+    fn help_can_be_asked_for_in_every_way() {
+        for line in [
+            &["chiton", "--help"][..],
+            &["chiton", "help"],
+            &["chiton", "help", "ssh"],
+            &["chiton", "help", "sshd"],
+            &["chiton", "sftp", "-h"],
+            &["ssh", "--help"],
+        ] {
+            let args: Vec<OsString> = line.iter().map(OsString::from).collect();
+            assert_eq!(dispatch(&args), 0, "{line:?}");
+        }
+    }
+
+    #[test]
     fn wrong_usage_is_no_success() {
         let run = |words: &[&str]| {
             let args: Vec<OsString> = words.iter().map(OsString::from).collect();
@@ -146,6 +196,8 @@ mod tests {
         assert_eq!(run(&["chiton", "nonsense"]), 2);
         assert_eq!(run(&["chiton", "--version"]), 0);
         assert_eq!(run(&["chiton", "ssh"]), 255);
+        assert_eq!(run(&["chiton", "help", "nonsense"]), 2);
+        assert_eq!(run(&["chiton", "help", "sshd", "more"]), 2);
         assert_eq!(run(&["/usr/bin/ssh", "-z"]), 255);
         assert_eq!(run(&["sftp", "-z"]), 1);
     }

@@ -141,6 +141,28 @@ const OPTIONS: &[(&str, Setter)] = &[
     ("UserKnownHostsFile", |o, _, v| first(&mut o.user_known_hosts, Ok(v.to_vec()))),
 ];
 
+/// The width that help is wrapped to.
+const HELP_WIDTH: usize = 79;
+
+/// The names that `-o` knows, for `--help`.
+pub(crate) fn help() -> String {
+    let mut text = "Options for -o:".to_owned();
+    let mut column = text.len();
+    for (index, (name, _)) in OPTIONS.iter().enumerate() {
+        let separator = if index == 0 { "" } else { "," };
+        column = column.saturating_add(separator.len() + 1 + name.len());
+        text.push_str(separator);
+        if column > HELP_WIDTH {
+            text.push_str("\n ");
+            column = name.len().saturating_add(1);
+        } else {
+            text.push(' ');
+        }
+        text.push_str(name);
+    }
+    text
+}
+
 impl Options {
     /// Takes one `-o`: `Name=value`, `Name = value` or `Name value`.
     pub(crate) fn set(&mut self, text: &str) -> Result<(), OptionError> {
@@ -321,6 +343,13 @@ mod tests {
         for text in ["Port=2222", "port 2222", "PORT = 2222", "Port=\"2222\"", " Port =2222 "] {
             assert_eq!(options(&[text]).unwrap().port, Some(2222), "{text}");
         }
+    }
+
+    #[test]
+    fn help_names_every_option_within_the_width_of_a_terminal() {
+        let help = help();
+        assert!(OPTIONS.iter().all(|(name, _)| help.contains(name)));
+        assert!(help.lines().all(|line| line.len() <= 80), "{help}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{
     destination::{self, Destination},
     failure::{Failure, Result},
     log::{self, Level, say},
-    options::{Options, RequestTty},
+    options::{self, Options, RequestTty},
     session::{self, Start},
     signals, terminal, values,
 };
@@ -19,10 +19,35 @@ use crate::{
 const GRAMMAR: Grammar =
     Grammar { flags: "aknqsTtVvxN", values: "cEeFilmop", unsupported: "46ABbCDfGgIJKLMOPQRSWwXYy" };
 
-const USAGE: &str = "\
-usage: chiton ssh [-aknqsTtVvxN] [-c cipher_spec] [-E log_file] [-e escape_char]
-                  [-F none] [-i identity_file] [-l login_name] [-m mac_spec]
-                  [-o option] [-p port] destination [command [argument ...]]";
+const USAGE: &str = "chiton ssh [options] [user@]host [command [argument ...]]";
+
+/// What `--help` prints, up to the names of the options of `-o`.
+const HELP: &str = "\
+chiton ssh: a shell or a command on another machine; options as OpenSSH's ssh
+
+usage: chiton ssh [options] [user@]host [command [argument ...]]
+       chiton ssh [options] ssh://[user@]host[:port] [command [argument ...]]
+
+  -p port           the port; 22 unless said
+  -l user           the user to log in as
+  -i key_file       a private key to log in with; may be given more than once
+  -o Name=value     an option by its name, see below
+  -t, -T            ask for a terminal, ask for none; -tt: even if there is none here
+  -n                give the command no input
+  -N                run no command, only log in
+  -s                the command is the name of a subsystem
+  -e character      what begins an escape, ~ unless said, or none; ~? at the beginning of a
+                    line lists the escapes
+  -c ciphers, -m macs
+                    what to offer, best first, with commas between
+  -F none           read no configuration file; none is read so far
+  -E log_file       append messages to a file
+  -q, -v            say less, say more; -v up to three times
+  -V                print the version
+  -a, -k, -x        accepted: nothing is forwarded
+
+The exit status is the command's; 255 if there is none, or for an error of chiton ssh.
+";
 
 /// What the program exits with for errors of its own.
 const FAILED: u8 = 255;
@@ -38,6 +63,7 @@ struct Flags {
     quiet: bool,
     log_file: Option<OsString>,
     version: bool,
+    help: bool,
 }
 
 /// What the command line asks for.
@@ -48,12 +74,24 @@ struct Invocation {
     command: Vec<u8>,
 }
 
+/// What a command line is.
+#[derive(Debug, PartialEq, Eq)]
+enum Parsed {
+    Help,
+    Version,
+    Run(Box<Invocation>),
+}
+
 /// Runs `ssh`; gives the exit code.
 pub(crate) fn main(args: &[OsString]) -> u8 {
     let result = match parse(args) {
-        Ok(Some(invocation)) => crate::run_async(run(invocation)),
-        Ok(None) => {
+        Ok(Parsed::Run(invocation)) => crate::run_async(run(*invocation)),
+        Ok(Parsed::Version) => {
             log::print(crate::VERSION);
+            Ok(0)
+        }
+        Ok(Parsed::Help) => {
+            log::print(format_args!("{HELP}\n{}", options::help()));
             Ok(0)
         }
         Err(failure) => Err(failure),
@@ -64,22 +102,29 @@ pub(crate) fn main(args: &[OsString]) -> u8 {
     })
 }
 
-/// Reads the command line; nothing is to be done if it asks for the version.
-fn parse(args: &[OsString]) -> Result<Option<Invocation>> {
+/// Reads the command line.
+fn parse(args: &[OsString]) -> Result<Parsed> {
     let mut flags = Flags::default();
     let mut getopt = Getopt::new(GRAMMAR, args);
     // OpenSSH reads options up to the destination, and again behind it up to the command.
     read_options(&mut flags, &mut getopt)?;
-    if flags.version {
-        return Ok(None);
+    if flags.help {
+        return Ok(Parsed::Help);
     }
-    let missing = || Failure::new(format_args!("the destination is missing\n{USAGE}"));
+    if flags.version {
+        return Ok(Parsed::Version);
+    }
+    let missing =
+        || Failure::new(format_args!("the destination is missing: {USAGE}; --help says more"));
     let destination = getopt.operand().ok_or_else(missing)?.to_str();
     let destination =
         destination.ok_or_else(|| Failure::new("the destination is not UTF-8 text"))?;
     let destination = destination::parse_ssh(destination).map_err(Failure::new)?;
     if !getopt.is_terminated() {
         read_options(&mut flags, &mut getopt)?;
+        if flags.help {
+            return Ok(Parsed::Help);
+        }
     }
     let command = args::join(getopt.rest());
     if flags.subsystem && command.is_empty() {
@@ -88,7 +133,7 @@ fn parse(args: &[OsString]) -> Result<Option<Invocation>> {
     if flags.no_command && !command.is_empty() {
         return Err(Failure::new("-N is to run no command, but there is one"));
     }
-    Ok(Some(Invocation { flags, destination, command }))
+    Ok(Parsed::Run(Box::new(Invocation { flags, destination, command })))
 }
 
 fn read_options(flags: &mut Flags, getopt: &mut Getopt<'_>) -> Result<()> {
@@ -96,6 +141,7 @@ fn read_options(flags: &mut Flags, getopt: &mut Getopt<'_>) -> Result<()> {
         match item {
             Item::Flag(flag) => read_flag(flags, flag),
             Item::Value(option, value) => read_value(flags, option, value)?,
+            Item::Help => flags.help = true,
         }
     }
     Ok(())
@@ -242,7 +288,10 @@ mod tests {
 
     fn invocation(words: &[&str]) -> Result<Invocation> {
         let args: Vec<OsString> = words.iter().map(OsString::from).collect();
-        parse(&args).map(Option::unwrap)
+        match parse(&args)? {
+            Parsed::Run(invocation) => Ok(*invocation),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -291,8 +340,17 @@ mod tests {
     }
 
     #[test]
-    fn the_version_needs_no_destination() {
-        assert_eq!(parse(&["-V".into()]), Ok(None));
+    fn version_and_help_need_no_destination() {
+        assert_eq!(parse(&["-V".into()]), Ok(Parsed::Version));
+        assert_eq!(parse(&["--help".into()]), Ok(Parsed::Help));
+        assert_eq!(parse(&["h".into(), "-h".into()]), Ok(Parsed::Help));
+    }
+
+    #[test]
+    fn help_tells_of_every_option() {
+        for option in GRAMMAR.flags.chars().chain(GRAMMAR.values.chars()) {
+            assert!(HELP.contains(&format!("-{option}")), "-{option}");
+        }
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! `chiton sshd`: the embedded server as a program. It runs everything as the user it runs as.
 
 use std::{
-    fs,
+    fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use chiton::{
-    keys::{KeyType, PrivateKey, authorized_keys::AuthorizedKeys},
+    keys::{KeyType, PrivateKey, PrivateKeyError, authorized_keys::AuthorizedKeys},
     server::{Event, Server},
 };
 use clap::Parser;
@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     advice,
-    failure::{Failure, Result},
+    failure::{Failure, Result, io_reason},
     log::{self, print, say},
     signals,
 };
@@ -31,7 +31,7 @@ const FAILED: u8 = 255;
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
     /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:2222")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:2222", value_parser = address)]
     listen: SocketAddr,
     /// A private key to be known by; may be given more than once. Without one a key is made for
     /// this run
@@ -55,6 +55,10 @@ pub(crate) struct Args {
     /// Say more; up to three times
     #[arg(short, action = clap::ArgAction::Count)]
     verbose: u8,
+}
+
+fn address(text: &str) -> core::result::Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "write an address and a port, as in 127.0.0.1:2222 or [::1]:2222")
 }
 
 /// Runs `sshd`; gives the exit code.
@@ -86,9 +90,8 @@ async fn run(args: Args) -> Result<u8> {
     if args.no_exec && args.sftp_root.is_none() {
         return Err(Failure::new("there is nothing to serve: --no-exec needs --sftp-root"));
     }
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .map_err(|error| Failure::new(format_args!("cannot listen on {}: {error}", args.listen)))?;
+    let listener =
+        TcpListener::bind(args.listen).await.map_err(|error| cannot_listen(args.listen, &error))?;
     let mut builder = Server::builder().allow_exec(!args.no_exec).on_event(tell);
     for key in host_keys(&args.host_key)? {
         print(format_args!(
@@ -121,6 +124,17 @@ async fn run(args: Args) -> Result<u8> {
     say!(Info, "Stopping.");
     handle.shutdown().await;
     Ok(0)
+}
+
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => "; take another port, or 0 for a free one",
+        io::ErrorKind::AddrNotAvailable => "; no interface of this machine has that address",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 are for root",
+        _ => "",
+    };
+    let reason = io_reason(error);
+    Failure::new(format_args!("cannot listen on {address}: {reason}{advice}"))
 }
 
 /// Logs what happens: who comes in always, the rest for those who ask for more.
@@ -156,13 +170,18 @@ fn authorized_keys(args: &Args) -> Result<Option<AuthorizedKeys>> {
     let Some(path) = &args.authorized_keys else { return Ok(None) };
     let text = fs::read(path).map_err(|e| Failure::local("read the authorized keys", path, &e))?;
     let keys = AuthorizedKeys::parse(&text);
-    for skipped in keys.skipped() {
-        let (path, line, reason) = (path.display(), skipped.line, &skipped.reason);
-        say!(Error, "{path}:{line}: {reason}: this line lets nobody in.");
-    }
+    let path = path.display();
     if keys.keys().is_empty() {
-        let path = path.display();
-        return Err(Failure::new(format_args!("there is no usable key in {path}")));
+        let why = keys
+            .skipped()
+            .first()
+            .map(|skipped| format!("; of line {}, for one: {}", skipped.line, skipped.reason));
+        let why = why.unwrap_or_default();
+        return Err(Failure::new(format_args!("there is no usable key in {path}{why}")));
+    }
+    for skipped in keys.skipped() {
+        let (line, reason) = (skipped.line, &skipped.reason);
+        say!(Error, "{path}:{line}: {reason}: this line lets nobody in.");
     }
     Ok(Some(keys))
 }
@@ -179,7 +198,11 @@ fn host_keys(paths: &[PathBuf]) -> Result<Vec<PrivateKey>> {
 fn host_key(path: &Path) -> Result<PrivateKey> {
     let text = fs::read(path).map_err(|error| Failure::local("read the host key", path, &error))?;
     PrivateKey::from_openssh(&text, None).map_err(|error| {
-        Failure::new(format_args!("cannot use the host key {}: {error}", path.display()))
+        let advice = match error {
+            PrivateKeyError::Encrypted => "; a host key has to be without one",
+            _ => "",
+        };
+        Failure::new(format_args!("cannot use the host key {}: {error}{advice}", path.display()))
     })
 }
 

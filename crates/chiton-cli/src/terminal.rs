@@ -39,6 +39,8 @@ struct Change {
     id: u64,
     tty: Tty,
     before: Termios,
+    /// The cursor stands behind a question.
+    asking: bool,
 }
 
 static CHANGES: Mutex<Vec<Change>> = Mutex::new(Vec::new());
@@ -59,6 +61,10 @@ pub(crate) fn is_raw() -> bool {
 pub(crate) fn restore_all() {
     for change in changes().drain(..).rev() {
         restore(&change);
+        if change.asking {
+            // Whatever comes next begins on a line of its own.
+            _ = rustix::io::write(&change.tty, b"\n");
+        }
     }
 }
 
@@ -76,7 +82,7 @@ pub(crate) struct Guard {
 
 impl Guard {
     /// Changes a terminal until the guard is dropped, the program panics or [`restore_all`].
-    fn change(tty: Tty, edit: impl FnOnce(&mut Termios)) -> io::Result<Self> {
+    fn change(tty: Tty, asking: bool, edit: impl FnOnce(&mut Termios)) -> io::Result<Self> {
         PANIC_HOOK.call_once(|| {
             let before = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |info| {
@@ -88,7 +94,7 @@ impl Guard {
         let mut after = before.clone();
         edit(&mut after);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        changes().push(Change { id, tty: tty.clone(), before });
+        changes().push(Change { id, tty: tty.clone(), before, asking });
         let guard = Self { id };
         tcsetattr(&tty, OptionalActions::Drain, &after)?;
         Ok(guard)
@@ -96,7 +102,7 @@ impl Guard {
 
     /// Makes standard input raw: every key goes to the other side, `^C` too.
     pub(crate) fn raw() -> io::Result<Self> {
-        let guard = Self::change(Tty::Stdin, make_raw)?;
+        let guard = Self::change(Tty::Stdin, false, make_raw)?;
         RAW.store(true, Ordering::Relaxed);
         Ok(guard)
     }
@@ -104,13 +110,18 @@ impl Guard {
     /// Changes nothing now, but puts standard input back as it is at this moment. For the time
     /// in which other code changes the terminal.
     pub(crate) fn snapshot() -> io::Result<Self> {
-        Self::change(Tty::Stdin, |_| {})
+        Self::change(Tty::Stdin, false, |_| {})
+    }
+
+    /// Changes nothing, but notes that a question is being asked on this terminal.
+    pub(crate) fn asking(tty: Tty) -> io::Result<Self> {
+        Self::change(tty, true, |_| {})
     }
 
     /// Stops a terminal from showing what is typed. `^Z` does nothing meanwhile, so that no
     /// shell is left without echo.
     pub(crate) fn hidden(tty: Tty) -> io::Result<Self> {
-        Self::change(tty, |modes| {
+        Self::change(tty, true, |modes| {
             modes.local_modes.remove(LocalModes::ECHO);
             modes.local_modes.insert(LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
             modes.special_codes[SpecialCodeIndex::VSUSP] = DISABLED;
@@ -323,7 +334,7 @@ mod tests {
     fn raw_mode_hands_every_key_on() {
         let _turn = ONE_AT_A_TIME.lock();
         let (_controller, user) = new_terminal();
-        let guard = Guard::change(Tty::File(Arc::clone(&user)), make_raw).unwrap();
+        let guard = Guard::change(Tty::File(Arc::clone(&user)), false, make_raw).unwrap();
         let modes = tcgetattr(&user).unwrap();
         assert!(!modes.local_modes.intersects(
             LocalModes::ISIG | LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN

@@ -19,6 +19,7 @@ use super::{
     words::Word,
 };
 use crate::{
+    advice,
     failure::{Failure, Result},
     log::{print, say},
     terminal,
@@ -255,7 +256,8 @@ impl Interpreter {
             }
             Command::Rename { from, to } => {
                 let (from, to) = (self.remote.path(&from), self.remote.path(&to));
-                sftp.rename(from, to).await.map_err(explain)?;
+                let renamed = sftp.rename(from, to.clone()).await;
+                renamed.map_err(|error| explain_pair(&error, &to))?;
             }
             Command::Ln { symbolic: true, target, link } => {
                 // What a symbolic link says is not a path from the current directory.
@@ -264,7 +266,8 @@ impl Interpreter {
             }
             Command::Ln { symbolic: false, target, link } => {
                 let (target, link) = (self.remote.path(&target), self.remote.path(&link));
-                sftp.hard_link(target, link).await.map_err(explain)?;
+                let linked = sftp.hard_link(target, link.clone()).await;
+                linked.map_err(|error| explain_pair(&error, &link))?;
             }
             Command::Rm(word) => {
                 let mut complete = true;
@@ -338,7 +341,13 @@ fn help() -> impl Iterator<Item = String> {
     })
 }
 
-/// Runs a line in the user's shell, or the shell itself if the line is empty.
+/// What two files are needed for, for the user.
+fn explain_pair(error: &chiton::Error, to: &[u8]) -> Failure {
+    Failure::new(advice::explain_pair(error, to))
+}
+
+/// Runs a line in the user's shell, or the shell itself if the line is empty. That a command has
+/// failed is told; it does not end a batch, which ends at errors of transfers and remote files.
 async fn shell(line: &[u8]) -> Result<Outcome> {
     let shell = env::var_os("SHELL").filter(|shell| !shell.is_empty());
     let shell = shell.unwrap_or_else(|| "/bin/sh".into());
@@ -350,9 +359,9 @@ async fn shell(line: &[u8]) -> Result<Outcome> {
         Failure::new(format_args!("cannot run the shell {}: {error}", shell.display()))
     })?;
     if !status.success() {
-        say!(Info, "The local command ended with {status}.");
+        say!(Error, "The local command ended with {status}.");
     }
-    Ok(Outcome::of(status.success()))
+    Ok(Outcome::Done)
 }
 
 #[cfg(test)]
@@ -376,8 +385,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_local_command_that_fails_is_told() {
-        assert_eq!(shell(b"exit 3").await, Ok(Outcome::Failed));
+    async fn a_local_command_that_fails_ends_no_batch() {
+        assert_eq!(shell(b"exit 3").await, Ok(Outcome::Done));
         assert_eq!(shell(b"true").await, Ok(Outcome::Done));
     }
 }

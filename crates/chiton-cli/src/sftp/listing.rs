@@ -22,10 +22,19 @@ pub(crate) struct Entry {
     pub(crate) modified: Option<u32>,
 }
 
-/// A name from the server as it may be shown: nothing in it steers the terminal.
+/// A name from the server as it may be shown: nothing in it steers the terminal, and bytes that
+/// are no text are told apart.
 pub(crate) fn show(name: &[u8]) -> String {
-    let text = String::from_utf8_lossy(name);
-    escape(&text).to_string().replace('\n', "\\n").replace('\t', "\\t")
+    let mut shown = String::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        let text = escape(chunk.valid()).to_string();
+        shown.push_str(&text.replace('\n', "\\n").replace('\t', "\\t"));
+        for byte in chunk.invalid() {
+            // Writing to a string cannot fail.
+            _ = write!(shown, "\\x{byte:02x}");
+        }
+    }
+    shown
 }
 
 /// Drops what is not to be listed and sorts the rest.
@@ -251,6 +260,7 @@ mod tests {
     #[test]
     fn names_cannot_steer_the_terminal() {
         assert_eq!(show(b"a\x1b[2Jb\n"), "a\\u{1b}[2Jb\\n");
+        assert_eq!(show(b"\xff\xfeb\xc3\xa4"), "\\xff\\xfeb\u{e4}");
         let long = Entry { long_name: b"-rw \x07x".to_vec(), ..Entry::default() };
         let flags = ListFlags { long: true, ..ListFlags::default() };
         assert_eq!(lines(&[long], flags, 80, 0), ["-rw \\u{7}x"]);

@@ -28,7 +28,7 @@ use crate::{
     destination::{self, Destination},
     failure::{Failure, Result},
     log::{self, Level, print, say},
-    options::Options,
+    options::{self, Options},
     signals, ssh, terminal,
 };
 use command::{Command, TransferFlags};
@@ -43,9 +43,33 @@ pub(crate) use listing::show;
 const GRAMMAR: Grammar =
     Grammar { flags: "afNpqrv", values: "bcFioP", unsupported: "46AaBCDJlRSsX" };
 
-const USAGE: &str = "\
-usage: chiton sftp [-afNpqrv] [-b batchfile] [-c cipher] [-F none] [-i identity_file]
-                   [-o option] [-P port] [user@]host[:path [local]]";
+const USAGE: &str = "chiton sftp [options] [user@]host[:path [local]]";
+
+/// What `--help` prints, up to the names of the options of `-o`.
+const HELP: &str = "\
+chiton sftp: files on another machine; options as OpenSSH's sftp
+
+usage: chiton sftp [options] [user@]host[:directory]
+       chiton sftp [options] [user@]host:file [local]
+       chiton sftp [options] sftp://[user@]host[:port][/path] [local]
+       chiton sftp -b file [options] [user@]host
+
+  -P port           the port; 22 unless said
+  -i key_file       a private key to log in with; may be given more than once
+  -b file           take the commands from a file (-: from standard input) and stop at the
+                    first that fails; - before a command: go on; @ before it: do not show it
+  -o Name=value     an option by its name, see below
+  -r                whole directories with get and put
+  -p                keep times and modes with get and put
+  -a                go on with what was broken off
+  -f                wait until what was moved is on the disk
+  -c ciphers        what to offer, best first, with commas between
+  -F none           read no configuration file; none is read so far
+  -q, -v            say less, say more; -v up to three times
+  -N                be as talkative with -b as without
+
+The commands are listed by the command help.
+";
 
 /// What the program exits with if a command fails in batch mode, or the connection.
 const FAILED: u8 = 1;
@@ -77,7 +101,11 @@ struct Settings {
 /// Runs `sftp`; gives the exit code.
 pub(crate) fn main(args: &[OsString]) -> u8 {
     let (result, code) = match parse(args) {
-        Ok(invocation) => (crate::run_async(run(invocation)), CONNECTION_FAILED),
+        Ok(Some(invocation)) => (crate::run_async(run(invocation)), CONNECTION_FAILED),
+        Ok(None) => {
+            print(format_args!("{HELP}\n{}", options::help()));
+            return 0;
+        }
         Err(failure) => (Err(failure), FAILED),
     };
     result.unwrap_or_else(|failure| {
@@ -86,10 +114,12 @@ pub(crate) fn main(args: &[OsString]) -> u8 {
     })
 }
 
-fn parse(args: &[OsString]) -> Result<Invocation> {
+/// Reads the command line; nothing is to be done if it asks for help.
+fn parse(args: &[OsString]) -> Result<Option<Invocation>> {
     let mut getopt = Getopt::new(GRAMMAR, args);
-    let settings = read_options(&mut getopt)?;
-    let missing = || Failure::new(format_args!("the destination is missing\n{USAGE}"));
+    let Some(settings) = read_options(&mut getopt)? else { return Ok(None) };
+    let missing =
+        || Failure::new(format_args!("the destination is missing: {USAGE}; --help says more"));
     let destination = getopt.operand().ok_or_else(missing)?;
     let destination = destination::parse_sftp(destination.as_bytes()).map_err(Failure::new)?;
     let local = getopt.operand().cloned();
@@ -99,14 +129,15 @@ fn parse(args: &[OsString]) -> Result<Invocation> {
     if local.is_some() && destination.path.as_ref().is_none_or(Vec::is_empty) {
         return Err(Failure::new("a local path needs a remote one: host:path local"));
     }
-    Ok(Invocation { settings, destination, local })
+    Ok(Some(Invocation { settings, destination, local }))
 }
 
-fn read_options(getopt: &mut Getopt<'_>) -> Result<Settings> {
+fn read_options(getopt: &mut Getopt<'_>) -> Result<Option<Settings>> {
     let mut settings = Settings::default();
     let (mut quiet, mut noisy) = (false, false);
     while let Some(item) = getopt.next().map_err(Failure::new)? {
         match item {
+            Item::Help => return Ok(None),
             Item::Flag('a') => settings.flags.resume = true,
             Item::Flag('f') => settings.flags.sync = true,
             Item::Flag('N') => noisy = true,
@@ -130,7 +161,7 @@ fn read_options(getopt: &mut Getopt<'_>) -> Result<Settings> {
     }
     settings.log_quiet = quiet;
     settings.quiet = quiet || (settings.batch.is_some() && !noisy);
-    Ok(settings)
+    Ok(Some(settings))
 }
 
 async fn run(invocation: Invocation) -> Result<u8> {
@@ -334,7 +365,15 @@ mod tests {
 
     fn invocation(words: &[&str]) -> Result<Invocation> {
         let args: Vec<OsString> = words.iter().map(OsString::from).collect();
-        parse(&args)
+        parse(&args).map(Option::unwrap)
+    }
+
+    #[test]
+    fn help_tells_of_every_option() {
+        assert_eq!(parse(&["--help".into()]), Ok(None));
+        for option in GRAMMAR.flags.chars().chain(GRAMMAR.values.chars()) {
+            assert!(HELP.contains(&format!("-{option}")), "-{option}");
+        }
     }
 
     #[test]
