@@ -28,6 +28,18 @@ fn files_move_by_batch_and_the_first_error_ends_it() {
 }
 
 #[test]
+fn a_batch_ends_at_errors_of_files_and_not_at_those_of_local_commands() {
+    let place = Place::new();
+    fs::write(place.path("root/file"), "x").unwrap();
+    let output = place.batch("!exit 3\nlls nothing-there\npwd\nrename file missing/new\npwd\n");
+    let (out, errors) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert_eq!(out.matches("Remote working directory").count(), 1, "{out}");
+    let last = errors.lines().last().unwrap();
+    assert!(last.contains("\"/file\" to \"/missing/new\""), "{errors}");
+}
+
+#[test]
 fn a_file_is_fetched_without_a_batch() {
     let place = Place::new();
     fs::write(place.path("root/file"), vec![7; 3_000_000]).unwrap();

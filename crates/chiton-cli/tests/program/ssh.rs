@@ -96,6 +96,15 @@ fn bad_input_gives_one_line_that_says_what_to_do() {
     let public = place.path("key.pub");
     fs::write(&public, fs::read(place.path("authorized_keys")).unwrap()).unwrap();
     let ssh = |args: &[&str]| run(place.with_key("ssh").args(args));
+    assert_one_line(&ssh(&["-Z", "127.0.0.1"]), 255, &["-Z", "--help"]);
+    assert_one_line(&ssh(&[]), 255, &["destination", "[user@]host"]);
+    let sshd = |args: &[&str]| run(chiton().arg("sshd").args(args));
+    assert_one_line(&sshd(&["--listen", "localhost"]), 2, &["--listen", "127.0.0.1:2222"]);
+    assert_one_line(&sshd(&["--port", "1"]), 2, &["--port", "--help"]);
+    let keys = place.path("authorized_keys");
+    let taken = format!("127.0.0.1:{}", place.port);
+    let keys = ["--listen", &taken, "--authorized-keys", keys.to_str().unwrap()];
+    assert_one_line(&sshd(&keys), 255, &["in use", "another port"]);
     assert_one_line(&ssh(&["-o", "Foo=1", "127.0.0.1"]), 255, &["'Foo'"]);
     assert_one_line(&ssh(&["-L", "1:a:2", "127.0.0.1"]), 255, &["-L"]);
     assert_one_line(&ssh(&["-c", "rot13", "127.0.0.1"]), 255, &["Ciphers", "rot13"]);
