@@ -57,3 +57,47 @@ fn a_full_disk_is_told_and_leaves_no_doubt() {
     let output = place.batch("get file /dev/full\n");
     assert_one_line(&output, 1, &["/dev/full", "disk is full", "incomplete"]);
 }
+
+#[test]
+fn a_tree_is_not_fetched_through_links_that_are_there() {
+    let place = Place::new();
+    let (root, home) = (place.path("root"), place.path("home"));
+    fs::create_dir_all(root.join("tree/dir")).unwrap();
+    fs::write(root.join("tree/dir/new"), "new").unwrap();
+    fs::write(root.join("tree/file"), "new").unwrap();
+    fs::write(root.join("tree/good"), "good").unwrap();
+    let outside = place.path("outside");
+    fs::create_dir_all(&outside).unwrap();
+    fs::write(outside.join("file"), "old").unwrap();
+    fs::create_dir_all(home.join("copy/tree")).unwrap();
+    std::os::unix::fs::symlink(&outside, home.join("copy/tree/dir")).unwrap();
+    std::os::unix::fs::symlink(outside.join("file"), home.join("copy/tree/file")).unwrap();
+    let output = place.batch("get -R tree copy\n");
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said.matches("is a symbolic link: not written through").count(), 2, "{said}");
+    assert_eq!(fs::read(outside.join("file")).unwrap(), b"old");
+    assert!(!outside.join("new").exists());
+    // What can be fetched is.
+    assert_eq!(fs::read(home.join("copy/tree/good")).unwrap(), b"good");
+}
+
+#[test]
+fn modes_and_times_of_a_tree_are_those_of_the_other_side_in_the_end() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let place = Place::new();
+    let dir = place.path("root/tree/dir");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("file"), "x").unwrap();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o550)).unwrap();
+    let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    fs::File::open(&dir).unwrap().set_modified(old).unwrap();
+    let output = place.batch("get -Rp tree copy\n");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let copy = fs::metadata(place.path("home/copy/dir")).unwrap();
+    assert_eq!((copy.mode() & 0o7777, copy.mtime()), (0o550, 1_000_000_000));
+    // So that it can be removed again.
+    for path in [dir, place.path("home/copy/dir")] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+}
