@@ -418,3 +418,15 @@ async fn a_server_without_sftp_says_so() {
     }
     assert_eq!(ssh.exec("echo fine").await.unwrap().stdout, b"fine\n");
 }
+
+#[tokio::test]
+async fn times_without_end_are_times_like_others() {
+    let server = Embedded::start().await;
+    let builder = server.at(server.address());
+    let builder = builder.connect_timeout(Duration::MAX).rekey_every(Duration::MAX);
+    for misses in [0, u32::MAX] {
+        let ssh = server.at(server.address()).keepalive(Duration::MAX, misses).connect().await;
+        ssh.unwrap().exec("true").await.unwrap().ok().unwrap();
+    }
+    builder.connect().await.unwrap().exec("true").await.unwrap().ok().unwrap();
+}

@@ -35,6 +35,15 @@
 //! - **Memory.** What a peer can make a connection hold is bounded by [`Limits`].
 //! - **No stalls.** A channel that nobody reads stops at its window and holds up nothing else.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation
+    )
+)]
+
 #[cfg(feature = "tokio")]
 mod channel;
 #[cfg(feature = "tokio")]

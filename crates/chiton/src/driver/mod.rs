@@ -143,7 +143,8 @@ impl<S: Socket> Driver<S> {
     /// From the end of the connection on, only its last words count, and for a short time.
     fn note_end(&mut self, open: bool) {
         if !open {
-            self.goodbye.get_or_insert_with(|| Instant::now() + GOODBYE);
+            let now = Instant::now();
+            self.goodbye.get_or_insert_with(|| now.checked_add(GOODBYE).unwrap_or(now));
         }
     }
 
@@ -264,9 +265,11 @@ impl<S: Socket> Driver<S> {
                 }
                 next = earlier(next, at);
             }
-            if let Some(keepalive) = self.keepalive.filter(|_| state.phase == Phase::Connected) {
-                let rounds = self.missed.saturating_add(1);
-                let at = self.last_heard + keepalive.interval.saturating_mul(rounds);
+            let rounds = self.missed.saturating_add(1);
+            if let Some(keepalive) = self.keepalive.filter(|_| state.phase == Phase::Connected)
+                && let Some(at) =
+                    self.last_heard.checked_add(keepalive.interval.saturating_mul(rounds))
+            {
                 if at <= now {
                     if self.missed >= keepalive.max_missed {
                         let silent = now.saturating_duration_since(self.last_heard);

@@ -323,7 +323,8 @@ impl State {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.session.deadline().map(|time| self.epoch + time.since_epoch())
+        // What is so late that no clock shows it is never.
+        self.session.deadline().and_then(|time| self.epoch.checked_add(time.since_epoch()))
     }
 
     pub(crate) fn tick(&mut self) -> Result<(), Error> {

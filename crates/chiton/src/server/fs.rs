@@ -98,7 +98,7 @@ impl Root {
         }
         if !flags.contains(OpenFlags::CREATE) {
             // Without O_CREAT its effect is undefined.
-            custom -= OFlags::EXCL;
+            custom.remove(OFlags::EXCL);
         }
         let mut options = OpenOptions::new();
         options.read(flags.readable() || flags.contains(OpenFlags::READ));
