@@ -29,11 +29,22 @@ use crate::{
 /// takes to answer a question does not count.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Whoever connects has to say which host keys to trust.
+/// Whoever connects has to say which host keys to trust. What forgets it does not compile:
+///
+/// ```compile_fail,E0599
+/// let builder = chiton::Client::builder("example.org", 22);
+/// let connect = builder.auth(chiton::Auth::password("secret"));
+/// ```
 #[derive(Debug)]
 pub struct WantsHostKeys(());
 
-/// Whoever connects has to say how to authenticate.
+/// Whoever connects has to say how to authenticate. What forgets it does not compile:
+///
+/// ```compile_fail,E0599
+/// # fn host_keys() -> chiton::HostKeys { unimplemented!() }
+/// let builder = chiton::Client::builder("example.org", 22).host_keys(host_keys());
+/// let connect = builder.connect();
+/// ```
 #[derive(Debug)]
 pub struct WantsAuth(HostKeys);
 
