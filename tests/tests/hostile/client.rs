@@ -213,6 +213,21 @@ async fn stderr_of_an_unknown_kind_is_thrown_away() {
     assert_eq!((output.stdout, output.stderr), (vec![], b"!".to_vec()));
 }
 
+/// As long as a packet may be at all (RFC 4253 §6.1 and OpenSSH's limit), to the byte.
+#[tokio::test]
+async fn the_longest_packets_are_taken() {
+    let (mut peer, _client, child) = running(0).await;
+    let mut ignore = vec![2];
+    vec![7_u8; 262_134].as_slice().encode(&mut ignore);
+    for _ in 0..20 {
+        peer.send_bytes(&ignore).await;
+        peer.send(&ChannelData { recipient: 0, data: b"x" }).await;
+    }
+    peer.send(&ChannelClose { recipient: 0 }).await;
+    let output = within(child.wait_with_output()).await.unwrap();
+    assert_eq!(output.stdout, [b'x'; 20]);
+}
+
 /// Fills every buffer on the way to a server that reads nothing.
 async fn fill(child: &mut Child) {
     let mut stdin = child.stdin.take().unwrap();
