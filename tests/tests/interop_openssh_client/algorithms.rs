@@ -81,11 +81,8 @@ async fn the_defaults(peer: &Peer) {
     let clients = ours.clients(peer);
     let kex = if peer.is_v10_0() { "mlkem768x25519-sha256" } else { "curve25519-sha256" };
     exercise(&clients, &[], &[kex, "ssh-ed25519"]);
-    if peer.is_v10_0() {
-        // Debian's 9.2 has strict key exchange too, but does not say so in its log.
-        let outcome = clients.ssh(&["LogLevel=DEBUG3"], "true", &[]).ok();
-        assert!(outcome.stderr.contains("will use strict KEX ordering"), "{}", outcome.stderr);
-    }
+    let outcome = clients.ssh(&["LogLevel=DEBUG3"], "true", &[]).ok();
+    assert!(outcome.stderr.contains("will use strict KEX ordering"), "{}", outcome.stderr);
 }
 
 /// A client that has nothing in common with us is told so, and we serve the next one.
