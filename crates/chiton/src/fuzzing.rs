@@ -75,7 +75,7 @@ pub fn session_pair(data: &[u8]) {
             if op & 1 == 0 { (&mut client, &mut server) } else { (&mut server, &mut client) };
         match op & 0x0e {
             2 if step % 16 == 0 => from.session.transport_mut().rekey(from.now),
-            4 => from.now = from.now + core::time::Duration::from_secs(1),
+            4 => from.now = later(from.now),
             _ => {}
         }
         let (from, to) = if op == 0xff && step % 2 == 0 { (to, from) } else { (from, to) };
@@ -96,6 +96,11 @@ fn panic_free_hang(client: usize, server: usize) {
         client == VOLUME && server == VOLUME,
         "the pair hangs: client has {client}, server {server} of {VOLUME} bytes"
     );
+}
+
+/// A second later.
+fn later(now: Time) -> Time {
+    Time::from_epoch(now.since_epoch().saturating_add(core::time::Duration::from_secs(1)))
 }
 
 /// The byte at a place of what is sent.
