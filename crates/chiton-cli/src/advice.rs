@@ -3,8 +3,12 @@
 use std::io;
 
 use ::sftp::StatusCode;
-use chiton::error::{
-    AuthFailure, ChannelError, Error, HostKeyError, HostKeyReason, Phase, SftpError, SftpErrorKind,
+use chiton::{
+    error::{
+        AuthFailure, ChannelError, Error, HostKeyError, HostKeyReason, KeyFileError, Phase,
+        SftpError, SftpErrorKind,
+    },
+    keys::PrivateKeyError,
 };
 
 use crate::{
@@ -21,17 +25,38 @@ pub(crate) fn explain(error: &Error, target: Option<&Target>) -> String {
 }
 
 fn reason(error: &Error, target: Option<&Target>) -> String {
+    let place = target.map(|target| format!("{} port {}: ", target.host, target.port));
+    let place = place.unwrap_or_default();
     match error {
         Error::Resolve(error) => {
-            format!("cannot find the host {}: {}; is its name right?", error.to, error.source)
+            let host = target.map_or(error.to.as_str(), |target| &target.host);
+            let reason = resolve_reason(&error.source);
+            format!("cannot find the host {host}: {reason}; is its name right?")
         }
         Error::Connect(error) => {
             let reason = connect_reason(&error.source);
             format!("cannot connect to {}: {reason}", error.to)
         }
-        Error::TimedOut(phase, _) => format!("{error}; {}", timeout_advice(*phase)),
+        Error::TimedOut(phase, _) => format!("{place}{error}; {}", timeout_advice(*phase)),
+        Error::ConnectionLost(phase, cause) => {
+            let what = match cause {
+                Some(cause) => format!("the connection was lost: {}", io_reason(cause)),
+                None => "the server closed the connection".to_owned(),
+            };
+            match phase {
+                Phase::Connected => format!("{place}{what}"),
+                _ => format!("{place}{what} (during {phase})"),
+            }
+        }
+        Error::Disconnected(_)
+        | Error::TurnedAway(_)
+        | Error::Transport(_)
+        | Error::AuthProtocol(_)
+        | Error::Connection(_)
+        | Error::PeerMisbehaved(_) => format!("{place}{error}"),
         Error::HostKey(error) => host_key(error),
-        Error::Auth(failure) => denied(failure, target),
+        Error::Auth(failure) => denied(failure, target, None),
+        Error::KeyFile(error) => key_file(error, None),
         Error::Sftp(error) => sftp(error, None),
         Error::LocalFile(error) => format!(
             "cannot {} {}: {}",
@@ -41,6 +66,44 @@ fn reason(error: &Error, target: Option<&Target>) -> String {
         ),
         Error::Channel(error) => channel(error),
         _ => error.to_string(),
+    }
+}
+
+/// Why a person could not be asked, each a sentence.
+#[derive(Debug, Default)]
+pub(crate) struct Unasked {
+    /// About the key of an unknown host.
+    pub(crate) host_key: Option<String>,
+    /// For the passphrase of a key.
+    pub(crate) passphrase: Option<String>,
+    /// For a password.
+    pub(crate) password: Option<String>,
+}
+
+/// The line for a connection that did not come about.
+pub(crate) fn explain_connecting(error: &Error, target: &Target, unasked: &Unasked) -> String {
+    let line = match (error, &unasked.host_key) {
+        (Error::HostKey(error), Some(why)) if matches!(error.reason, HostKeyReason::Refused) => {
+            format!(
+                "the host {} is unknown; its {} key is {}. {why}",
+                error.host, error.key_type, error.fingerprint
+            )
+        }
+        (Error::Auth(failure), _) => denied(failure, Some(target), unasked.password.as_deref()),
+        (Error::KeyFile(error), _) => key_file(error, unasked.passphrase.as_deref()),
+        _ => reason(error, Some(target)),
+    };
+    line.replace('\n', "\\n")
+}
+
+fn key_file(error: &KeyFileError, unasked: Option<&str>) -> String {
+    let path = show_path(&error.path);
+    match (&error.kind, unasked) {
+        (PrivateKeyError::Encrypted, Some(why)) => format!("the key in {path} is encrypted. {why}"),
+        (PrivateKeyError::WrongPassphrase, _) => {
+            format!("cannot unlock the key in {path}: the passphrase is wrong")
+        }
+        (kind, _) => format!("cannot use the key in {path}: {kind}"),
     }
 }
 
@@ -63,16 +126,23 @@ pub(crate) fn log_attempts(error: &Error) {
     }
 }
 
+/// The system's library says in front what it was doing, which is said already.
+fn resolve_reason(error: &io::Error) -> String {
+    let reason = io_reason(error);
+    let rest = reason.strip_prefix("failed to lookup address information: ");
+    rest.unwrap_or(&reason).to_owned()
+}
+
 fn connect_reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => {
             "connection refused; is a server running there, and is the port right?".to_owned()
         }
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-            format!("{error}; is the address right and the network up?")
+            format!("{}; is the address right and the network up?", io_reason(error))
         }
         io::ErrorKind::TimedOut => "nothing answers; is the address right?".to_owned(),
-        _ => error.to_string(),
+        _ => io_reason(error),
     }
 }
 
@@ -90,8 +160,10 @@ fn host_key(error: &HostKeyError) -> String {
         HostKeyReason::Unknown { .. } => {
             format!("{error}, or answer the question with -o StrictHostKeyChecking=ask")
         }
-        HostKeyReason::Changed { .. } => {
-            format!("{error}: ssh-keygen -R '{host}' does it (-f names the file)")
+        HostKeyReason::Changed { known } => {
+            let place = known.first().and_then(|place| place.rsplit_once(':'));
+            let file = place.map(|(file, _)| format!(" -f '{file}'")).unwrap_or_default();
+            format!("{error}: ssh-keygen{file} -R '{host}' does it")
         }
         HostKeyReason::Refused => format!(
             "Host key verification failed: the {} key {} of {host} was not accepted",
@@ -101,7 +173,7 @@ fn host_key(error: &HostKeyError) -> String {
     }
 }
 
-fn denied(failure: &AuthFailure, target: Option<&Target>) -> String {
+fn denied(failure: &AuthFailure, target: Option<&Target>, unasked: Option<&str>) -> String {
     let host = target.map(|target| format!("@{}", target.host)).unwrap_or_default();
     let user = show(failure.user.as_bytes());
     let methods = show(failure.remaining.join(",").as_bytes());
@@ -112,6 +184,11 @@ fn denied(failure: &AuthFailure, target: Option<&Target>) -> String {
     };
     let (key, password) = (tried("publickey"), tried("password"));
     let takes = |method: &str| failure.remaining.iter().any(|name| name == method);
+    if let (Some(why), false) = (unasked, password) {
+        line.push(' ');
+        line.push_str(why);
+        return line;
+    }
     line.push_str(match (key, password) {
         (_, true) => " Is the user name right, and the password?",
         (true, false) if takes("password") => {

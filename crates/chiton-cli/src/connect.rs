@@ -7,20 +7,20 @@ use core::{
     time::Duration,
 };
 use std::{
-    fs,
-    path::{Path, PathBuf},
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use chiton::{
-    Auth, Client, HostKeyAnswer, HostKeys, Preferences, Secret, UnknownHost,
-    keys::{PrivateKey, PrivateKeyError},
+    Auth, Client, HostKeyAnswer, HostKeys, Preferences, Secret, UnknownHost, client::Remembered,
 };
 
 use crate::{
-    advice,
+    advice::{self, Unasked},
     askpass::{AskError, Asker},
     destination::Destination,
     failure::{Failure, Result},
+    key_file::{self, KeyFile},
     log::say,
     options::{Options, StrictHostKeyChecking, files},
     values::{Tokens, expand_path},
@@ -37,9 +37,6 @@ const DEFAULT_KEYS: [&str; 3] = ["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh
 /// Where known host keys are, unless said otherwise: the user's files and the system's.
 const USER_KNOWN_HOSTS: [&str; 2] = ["~/.ssh/known_hosts", "~/.ssh/known_hosts2"];
 const GLOBAL_KNOWN_HOSTS: [&str; 2] = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"];
-
-/// The largest key file that is read: an RSA key of 16384 bits takes 13 KiB.
-const MAX_KEY_FILE: u64 = 1024 * 1024;
 
 /// Whom to connect to, with everything filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,12 +79,24 @@ impl Target {
     }
 }
 
+/// Why somebody could not be asked, noted by the questions and told at the end: in one line with
+/// what came of it.
+#[derive(Clone, Debug, Default)]
+struct Notes(Arc<Mutex<Unasked>>);
+
+impl Notes {
+    fn lock(&self) -> MutexGuard<'_, Unasked> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Connects and logs in.
 pub(crate) async fn connect(target: &Target, options: &Options) -> Result<Client> {
+    let notes = Notes::default();
     let builder = Client::builder(target.host.clone(), target.port)
         .user(target.user.clone())
-        .host_keys(host_keys(target, options)?)
-        .auth(auth(target, options)?)
+        .host_keys(host_keys(target, options, &notes)?)
+        .auth(auth(target, options, &notes)?)
         .algorithms(preferences(options)?)
         // As OpenSSH without ServerAliveInterval.
         .no_keepalive()
@@ -108,7 +117,7 @@ pub(crate) async fn connect(target: &Target, options: &Options) -> Result<Client
     say!(Debug1, "Connecting to {} port {} as {}.", target.host, target.port, target.user);
     let client = builder.connect().await.map_err(|error| {
         advice::log_attempts(&error);
-        Failure::new(advice::explain(&error, Some(target)))
+        Failure::new(advice::explain_connecting(&error, target, &notes.lock()))
     })?;
     if let Some(identification) = client.server_identification() {
         say!(Debug1, "The server is {identification}.");
@@ -144,7 +153,7 @@ fn for_option<E: core::fmt::Display>(
     result.map_err(|error| Failure::new(format_args!("option {option}: {error}")))
 }
 
-fn host_keys(target: &Target, options: &Options) -> Result<HostKeys> {
+fn host_keys(target: &Target, options: &Options, notes: &Notes) -> Result<HostKeys> {
     let expand = |named: &Option<Vec<String>>, default: [&str; 2]| {
         let names = named.clone().unwrap_or_else(|| default.map(str::to_owned).to_vec());
         let needs_home = named.is_none() && target.home.is_none();
@@ -157,23 +166,32 @@ fn host_keys(target: &Target, options: &Options) -> Result<HostKeys> {
     let host_keys = HostKeys::files(&user, &global)
         .map_err(|error| Failure::new(advice::explain(&error, Some(target))))?;
     let checking = options.strict_host_key_checking.unwrap_or(StrictHostKeyChecking::Ask);
+    let host_keys = host_keys.on_remember(tell_remembered);
+    let notes = notes.clone();
     Ok(match checking {
         // In batch mode there is nobody to ask: an unknown host is refused.
-        StrictHostKeyChecking::Ask if !options.is_batch() => host_keys.ask(ask_about_host),
-        StrictHostKeyChecking::Ask | StrictHostKeyChecking::Yes => host_keys.strict(),
-        StrictHostKeyChecking::No | StrictHostKeyChecking::AcceptNew => {
-            host_keys.accept_new_and_tell(tell_remembered)
+        StrictHostKeyChecking::Ask if !options.is_batch() => {
+            host_keys.ask(move |unknown| ask_about_host(unknown, &notes))
         }
+        StrictHostKeyChecking::Ask | StrictHostKeyChecking::Yes => host_keys.strict(),
+        StrictHostKeyChecking::No | StrictHostKeyChecking::AcceptNew => host_keys.accept_new(),
     })
 }
 
-fn tell_remembered(unknown: &UnknownHost) {
-    let kind = unknown.key.key_type().name();
-    say!(Info, "Warning: the {kind} key of {} is added to the known hosts.", unknown.host);
+fn tell_remembered(unknown: &UnknownHost, remembered: Remembered<'_>) {
+    let key = format!("the {} key of {}", unknown.key.key_type().name(), unknown.host);
+    match remembered {
+        Remembered::InFile(path) => say!(Info, "Warning: {key} is added to {}.", path.display()),
+        Remembered::NotWritten(error) => {
+            let why = advice::explain(error, None);
+            say!(Error, "Warning: {key} is accepted for this time only: {why}.");
+        }
+        _ => say!(Info, "Warning: {key} is accepted for this time only."),
+    }
 }
 
 /// The question about a host no file knows. Blocks.
-fn ask_about_host(unknown: &UnknownHost) -> HostKeyAnswer {
+fn ask_about_host(unknown: &UnknownHost, notes: &Notes) -> HostKeyAnswer {
     let fingerprint = unknown.fingerprint.to_string();
     let mut question = format!(
         "The authenticity of host '{}' can't be established.\n{} key fingerprint is {fingerprint}.\n",
@@ -190,13 +208,12 @@ fn ask_about_host(unknown: &UnknownHost) -> HostKeyAnswer {
             Ok(answer) => answer,
             Err(AskError::Cancelled) => return HostKeyAnswer::Refuse,
             Err(error) => {
-                say!(Error, "Cannot ask about the host key of {}: {error}.", unknown.host);
+                notes.lock().host_key = Some(format!("Nobody can be asked about it: {error}"));
                 return HostKeyAnswer::Refuse;
             }
         };
         let answer = answer.trim();
         if answer.eq_ignore_ascii_case("yes") || answer == fingerprint {
-            tell_remembered(unknown);
             return HostKeyAnswer::AcceptAndRemember;
         }
         if answer.is_empty() || answer.eq_ignore_ascii_case("no") {
@@ -208,7 +225,7 @@ fn ask_about_host(unknown: &UnknownHost) -> HostKeyAnswer {
 
 /// What to log in with, in order: keys before passwords unless `PreferredAuthentications` has it
 /// the other way round.
-fn auth(target: &Target, options: &Options) -> Result<Auth> {
+fn auth(target: &Target, options: &Options, notes: &Notes) -> Result<Auth> {
     let asker = Asker { batch: options.is_batch() };
     let prompts = options.password_prompts.unwrap_or(DEFAULT_PROMPTS);
     let mut methods = vec!["publickey", "password"];
@@ -226,59 +243,70 @@ fn auth(target: &Target, options: &Options) -> Result<Auth> {
     };
     for method in methods {
         if method == "publickey" {
-            for key in keys(target, options, asker, prompts)? {
+            for key in keys(target, options, asker, prompts, notes)? {
                 add(key);
             }
         } else if !asker.batch && prompts > 0 {
-            add(ask_password(asker, prompts));
+            add(ask_password(asker, prompts, notes.clone()));
         }
     }
     // With nothing at hand, asking for nothing at least tells what the server would accept.
     Ok(all.unwrap_or_else(Auth::none))
 }
 
-fn ask_password(asker: Asker, prompts: u32) -> Auth {
+fn ask_password(asker: Asker, prompts: u32, notes: Notes) -> Auth {
     let asked_before = AtomicBool::new(false);
     Auth::ask_password(prompts, move |question| {
         if asked_before.swap(true, Ordering::Relaxed) {
             say!(Error, "Permission denied, please try again.");
         }
-        answer(asker.secret(question))
+        let answer = answer(asker.secret(question), "password");
+        answer.map_err(|why| notes.lock().password = Some(why)).ok()
     })
 }
 
-/// The answer, unless there was none; then the user is told why.
+/// The answer, or the sentence that says why there is none.
 fn answer(
     asked: core::result::Result<zeroize::Zeroizing<String>, AskError>,
-) -> Option<Secret<String>> {
+    what: &str,
+) -> core::result::Result<Secret<String>, String> {
     match asked {
-        Ok(secret) => Some(Secret::new(secret.to_string())),
-        Err(AskError::Cancelled) => None,
-        Err(error) => {
-            say!(Error, "Cannot ask for it: {error}.");
-            None
-        }
+        Ok(secret) => Ok(Secret::new(secret.to_string())),
+        Err(AskError::Cancelled) => Err(format!("No {what} was given")),
+        Err(error) => Err(format!("Its {what} cannot be asked for: {error}")),
     }
 }
 
 /// The keys to be offered. A key that was named has to be usable; the default ones are passed
 /// over if they are not.
-fn keys(target: &Target, options: &Options, asker: Asker, prompts: u32) -> Result<Vec<Auth>> {
+fn keys(
+    target: &Target,
+    options: &Options,
+    asker: Asker,
+    prompts: u32,
+    notes: &Notes,
+) -> Result<Vec<Auth>> {
     let mut keys = Vec::new();
+    let mut locked = None;
+    let may_ask = !asker.batch && prompts > 0;
     for name in options.identities() {
         let path = expand_path(name, &target.tokens()).map_err(Failure::new)?;
-        match load_key(&path) {
-            Ok(KeyFile::Plain(key)) => keys.push(Auth::key(key)),
-            Ok(KeyFile::Encrypted(_)) if asker.batch => {
-                return Err(Failure::new(format_args!(
-                    "the key in {} is encrypted and BatchMode forbids to ask for its passphrase; \
-                     use a key without one, or leave BatchMode",
-                    path.display()
-                )));
+        match key_file::load(&path)? {
+            KeyFile::Plain(key) => keys.push(Auth::key(key)),
+            KeyFile::Encrypted if may_ask => {
+                keys.push(encrypted_key(&path, asker, prompts, notes.clone()));
             }
-            Ok(KeyFile::Encrypted(text)) => keys.push(encrypted_key(path, text, asker, prompts)),
-            Err(failure) => return Err(failure),
+            KeyFile::Encrypted => {
+                locked.get_or_insert(path);
+            }
         }
+    }
+    if let (Some(path), true) = (locked, keys.is_empty()) {
+        return Err(Failure::new(format_args!(
+            "the key in {} is encrypted and its passphrase may not be asked for; use a key \
+             without one, or leave BatchMode",
+            path.display()
+        )));
     }
     // A file named "none" means no key at all, not the default ones.
     if options.identity_files.is_empty() && target.home.is_some() {
@@ -287,13 +315,13 @@ fn keys(target: &Target, options: &Options, asker: Asker, prompts: u32) -> Resul
             if !path.exists() {
                 continue;
             }
-            match load_key(&path) {
+            match key_file::load(&path) {
                 Ok(KeyFile::Plain(key)) => keys.push(Auth::key(key)),
-                Ok(KeyFile::Encrypted(_)) if asker.batch => {
-                    say!(Verbose, "The key in {} is encrypted: not tried.", path.display());
+                Ok(KeyFile::Encrypted) if may_ask => {
+                    keys.push(encrypted_key(&path, asker, prompts, notes.clone()));
                 }
-                Ok(KeyFile::Encrypted(text)) => {
-                    keys.push(encrypted_key(path, text, asker, prompts));
+                Ok(KeyFile::Encrypted) => {
+                    say!(Verbose, "The key in {} is encrypted: not tried.", path.display());
                 }
                 Err(failure) => say!(Info, "Not tried: {failure}."),
             }
@@ -302,45 +330,18 @@ fn keys(target: &Target, options: &Options, asker: Asker, prompts: u32) -> Resul
     Ok(keys)
 }
 
-enum KeyFile {
-    Plain(PrivateKey),
-    /// Its text, to be decrypted when a passphrase is at hand.
-    Encrypted(Arc<Vec<u8>>),
-}
-
-fn load_key(path: &Path) -> Result<KeyFile> {
-    let cannot = |error| Failure::local("read the key file", path, &error);
-    if fs::metadata(path).map_err(cannot)?.len() > MAX_KEY_FILE {
-        let path = path.display();
-        return Err(Failure::new(format_args!("{path} is too large for a key file")));
-    }
-    let text = zeroize::Zeroizing::new(fs::read(path).map_err(cannot)?);
-    match PrivateKey::from_openssh(&text, None) {
-        Ok(key) => Ok(KeyFile::Plain(key)),
-        Err(PrivateKeyError::Encrypted) => Ok(KeyFile::Encrypted(Arc::new(text.to_vec()))),
-        Err(error) => {
-            Err(Failure::new(format_args!("cannot use the key file {}: {error}", path.display())))
+/// A key whose passphrase is asked for when the server wants the key; again if it was wrong.
+fn encrypted_key(path: &Path, asker: Asker, prompts: u32, notes: Notes) -> Auth {
+    let name = path.display().to_string();
+    Auth::key_file_asking(path, prompts, move |question| {
+        let given = answer(asker.secret(question), "passphrase");
+        let secret = given.map_err(|why| notes.lock().passphrase = Some(why)).ok()?;
+        if secret.expose().is_empty() {
+            say!(Verbose, "No passphrase given: the key in {name} is not tried.");
+            notes.lock().passphrase = Some("No passphrase was given".to_owned());
+            return None;
         }
-    }
-}
-
-/// A key whose passphrase is asked for when its turn comes; again if it was wrong.
-fn encrypted_key(path: PathBuf, text: Arc<Vec<u8>>, asker: Asker, prompts: u32) -> Auth {
-    Auth::key_file_asking(path.clone(), move |question| {
-        let mut question = question.to_owned();
-        for _ in 0..prompts {
-            let secret = answer(asker.secret(&question))?;
-            if secret.expose().is_empty() {
-                say!(Verbose, "No passphrase given: the key in {} is not tried.", path.display());
-                return None;
-            }
-            match PrivateKey::from_openssh(&text, Some(secret.expose().as_bytes())) {
-                Err(PrivateKeyError::WrongPassphrase) => {}
-                _ => return Some(secret),
-            }
-            question = format!("Bad passphrase, try again for {}: ", path.display());
-        }
-        None
+        Some(secret)
     })
 }
 
@@ -376,18 +377,5 @@ mod tests {
         options.set("Ciphers=rot13").unwrap();
         let failure = preferences(&options).unwrap_err().to_string();
         assert!(failure.starts_with("option Ciphers: ") && failure.contains("rot13"), "{failure}");
-    }
-
-    #[test]
-    fn a_key_file_that_cannot_be_used_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let missing = folder.path().join("id");
-        let failure = load_key(&missing).err().unwrap().to_string();
-        assert!(failure.ends_with("id: no such file or directory"), "{failure}");
-        let public =
-            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAE9xnEa/6JqzdMhN6G5zeU2RD2dSUX1at1li5bjm4iV";
-        fs::write(&missing, public).unwrap();
-        let failure = load_key(&missing).err().unwrap().to_string();
-        assert!(failure.contains("public key"), "{failure}");
     }
 }

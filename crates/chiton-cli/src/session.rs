@@ -12,6 +12,7 @@ use tokio::{
 
 use crate::{
     advice,
+    connect::Target,
     escapes::{self, Action, Escapes},
     failure::{Failure, Result, io_reason},
     log::{self, Level, say},
@@ -37,7 +38,7 @@ pub(crate) struct Start<'a> {
     /// The input is empty.
     pub(crate) no_stdin: bool,
     /// For messages.
-    pub(crate) host: &'a str,
+    pub(crate) target: &'a Target,
 }
 
 /// Why the streams stopped flowing.
@@ -53,7 +54,8 @@ enum End {
 
 /// Runs a command to its end; gives the exit code.
 pub(crate) async fn run(client: &Client, start: Start<'_>) -> Result<u8> {
-    let explain = |error: chiton::Error| Failure::new(advice::explain(&error, None));
+    let target = start.target;
+    let explain = |error: chiton::Error| Failure::new(advice::explain(&error, Some(target)));
     let mut command = start.command;
     if start.tty {
         command = command.pty(pty());
@@ -66,11 +68,12 @@ pub(crate) async fn run(client: &Client, start: Start<'_>) -> Result<u8> {
         None
     };
     let keyboard = Keyboard { client, escapes: Escapes::new(start.escape), raw };
-    let end = flow(&mut child, keyboard, start.tty, start.no_stdin).await?;
+    let end = flow(&mut child, keyboard, start.tty, start.no_stdin).await;
+    let end = end.map_err(|stop| stop.explain(target))?;
     let status = match end {
         End::Outputs => child.wait().await.map_err(explain)?,
         End::Disconnect => {
-            say!(Info, "Connection to {} closed.", start.host);
+            say!(Info, "Connection to {} closed.", target.host);
             return Ok(NO_STATUS);
         }
         End::NoReader => {
@@ -79,7 +82,7 @@ pub(crate) async fn run(client: &Client, start: Start<'_>) -> Result<u8> {
         }
     };
     if start.tty {
-        say!(Info, "Connection to {} closed.", start.host);
+        say!(Info, "Connection to {} closed.", target.host);
     }
     Ok(exit_code(&status))
 }
@@ -109,8 +112,13 @@ fn size() -> (u32, u32) {
 }
 
 /// Lets the streams flow until the command has closed its own.
-async fn flow(child: &mut Child, keyboard: Keyboard<'_>, tty: bool, no_stdin: bool) -> Result<End> {
-    let local = |error| Failure::new(format_args!("cannot use the standard streams: {error}"));
+async fn flow(
+    child: &mut Child,
+    keyboard: Keyboard<'_>,
+    tty: bool,
+    no_stdin: bool,
+) -> core::result::Result<End, Stop> {
+    let local = |error| Stop::local("use the standard streams", &error);
     let outputs = outputs(child.stdout.take(), child.stderr.take()).map_err(local)?;
     // Dropping the stream says that the input is empty.
     let input = match child.stdin.take().filter(|_| !no_stdin) {
@@ -130,7 +138,7 @@ async fn flow(child: &mut Child, keyboard: Keyboard<'_>, tty: bool, no_stdin: bo
 fn outputs(
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
-) -> io::Result<impl Future<Output = Result<End>>> {
+) -> io::Result<impl Future<Output = core::result::Result<End, Stop>>> {
     let (to_stdout, to_stderr) = (Output::stdout()?, Output::stderr()?);
     Ok(async move {
         let both = tokio::try_join!(
@@ -139,17 +147,40 @@ fn outputs(
         );
         match both {
             Ok((None, None)) => Ok(End::Outputs),
-            Ok((Some(lost), _) | (None, Some(lost))) | Err(Stop::Failed(lost)) => Err(lost),
+            Ok((Some(lost), _) | (None, Some(lost))) => Err(Stop::Lost(lost)),
             Err(Stop::NoReader) => Ok(End::NoReader),
+            Err(stop) => Err(stop),
         }
     })
 }
 
-/// Why one of our streams cannot be written any more.
+/// Why the streams cannot flow any more.
 #[derive(Debug)]
 enum Stop {
+    /// Nobody reads one of ours.
     NoReader,
+    /// One of ours failed.
     Failed(Failure),
+    /// One of the command's was cut off.
+    Lost(io::Error),
+}
+
+impl Stop {
+    fn local(doing: &str, error: &io::Error) -> Self {
+        Self::Failed(Failure::new(format_args!("cannot {doing}: {}", io_reason(error))))
+    }
+
+    fn explain(self, target: &Target) -> Failure {
+        match self {
+            Self::NoReader => Failure::new("nobody reads the output any more"),
+            Self::Failed(failure) => failure,
+            // The library's error is inside of the stream's.
+            Self::Lost(error) => match error.downcast::<chiton::Error>() {
+                Ok(error) => Failure::new(advice::explain(&error, Some(target))),
+                Err(error) => Failure::new(error),
+            },
+        }
+    }
 }
 
 /// Writes a stream of the command to one of ours up to its end. If the connection is lost before
@@ -158,14 +189,14 @@ async fn pump(
     from: Option<impl AsyncRead + Unpin>,
     mut to: Output,
     name: &'static str,
-) -> core::result::Result<Option<Failure>, Stop> {
+) -> core::result::Result<Option<io::Error>, Stop> {
     let Some(mut from) = from else { return Ok(None) };
     let lost = loop {
         let mut chunk = to.chunk();
         match from.read(chunk.room()).await {
             Ok(0) => break None,
             Ok(count) => chunk.set_filled(count),
-            Err(error) => break Some(Failure::new(cause(error))),
+            Err(error) => break Some(error),
         }
         if !to.write(chunk).await {
             break None;
@@ -174,18 +205,7 @@ async fn pump(
     match to.finish().await {
         Ok(()) => Ok(lost),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Stop::NoReader),
-        Err(error) => Err(Stop::Failed(Failure::new(format_args!(
-            "cannot write to {name}: {}",
-            io_reason(&error)
-        )))),
-    }
-}
-
-/// The library's error inside of an error of a stream.
-fn cause(error: io::Error) -> String {
-    match error.downcast::<chiton::Error>() {
-        Ok(error) => advice::explain(&error, None),
-        Err(error) => error.to_string(),
+        Err(error) => Err(Stop::local(&format!("write to {name}"), &error)),
     }
 }
 

@@ -241,7 +241,7 @@ async fn run(invocation: Invocation) -> Result<u8> {
         tty,
         escape: escape(&flags.options, tty),
         no_stdin: flags.no_stdin,
-        host: &target.host,
+        target: &target,
     };
     let code = session::run(&client, start).await;
     // The status is known; a good-bye that cannot be said changes nothing.

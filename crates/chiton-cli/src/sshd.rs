@@ -7,7 +7,7 @@ use std::{
 };
 
 use chiton::{
-    keys::{KeyType, PrivateKey, PrivateKeyError, authorized_keys::AuthorizedKeys},
+    keys::{KeyType, PrivateKey, authorized_keys::AuthorizedKeys},
     server::{Event, Server},
 };
 use clap::Parser;
@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use crate::{
     advice,
     failure::{Failure, Result, io_reason},
+    key_file::{self, KeyFile},
     log::{self, print, say},
     signals,
 };
@@ -196,14 +197,14 @@ fn host_keys(paths: &[PathBuf]) -> Result<Vec<PrivateKey>> {
 }
 
 fn host_key(path: &Path) -> Result<PrivateKey> {
-    let text = fs::read(path).map_err(|error| Failure::local("read the host key", path, &error))?;
-    PrivateKey::from_openssh(&text, None).map_err(|error| {
-        let advice = match error {
-            PrivateKeyError::Encrypted => "; a host key has to be without one",
-            _ => "",
-        };
-        Failure::new(format_args!("cannot use the host key {}: {error}{advice}", path.display()))
-    })
+    match key_file::load(path)? {
+        KeyFile::Plain(key) => Ok(key),
+        KeyFile::Encrypted => Err(Failure::new(format_args!(
+            "the host key {} has a passphrase, and nobody will be there to type it; \
+             ssh-keygen -p -f FILE takes it off",
+            path.display()
+        ))),
+    }
 }
 
 /// A new Ed25519 key.

@@ -40,7 +40,7 @@ async fn an_encrypted_key_asks_for_its_passphrase(peer: &Peer) {
             assert!(question.contains("encrypted"), "{question}");
             Some(Secret::new(passphrase.to_owned()))
         };
-        to(sshd).auth(Auth::key_file_asking(Keys::get().encrypted(), ask)).connect()
+        to(sshd).auth(Auth::key_file_asking(Keys::get().encrypted(), 1, ask)).connect()
     };
     with(PASSPHRASE).await.unwrap();
     assert!(matches!(with("wrong").await.unwrap_err(), Error::KeyFile(_)));

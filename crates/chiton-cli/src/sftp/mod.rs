@@ -185,7 +185,7 @@ async fn run(invocation: Invocation) -> Result<u8> {
     let manner = Manner { quiet: settings.quiet, progress: !settings.quiet };
     let interpreter = Interpreter { remote, flags: settings.flags, manner };
     let batch = settings.batch.is_some();
-    let mut session = Session { client: &client, interpreter, lines, batch };
+    let mut session = Session { client: &client, target: &target, interpreter, lines, batch };
     let code = session.run(destination.path.as_deref(), local).await;
     drop(session);
     drop(client.close().await);
@@ -255,6 +255,7 @@ fn read_line(reader: &mut impl BufRead) -> Result<Option<Vec<u8>>> {
 /// One run of the program: commands until the last.
 struct Session<'a> {
     client: &'a Client,
+    target: &'a Target,
     interpreter: Interpreter,
     lines: Lines,
     batch: bool,
@@ -284,13 +285,13 @@ impl Session<'_> {
             if !self.interpreter.manner.quiet {
                 print(format_args!("Changing to: {}", show(&absolute)));
             }
-            match self.interpreter.run(Command::Cd(Some(word))).await {
+            match self.carry_out(Command::Cd(Some(word))).await {
                 Outcome::Done => return Ok(None),
                 outcome => outcome,
             }
         } else {
             let flags = TransferFlags::default();
-            self.interpreter.run(Command::Get { flags, remote: word, local }).await
+            self.carry_out(Command::Get { flags, remote: word, local }).await
         };
         self.check_connection()?;
         Ok(Some(if outcome == Outcome::Failed { FAILED } else { 0 }))
@@ -328,7 +329,7 @@ impl Session<'_> {
         if !parsed.silent && parsed.command != Command::Nothing {
             self.echo(line, interactive);
         }
-        let work = self.interpreter.run(parsed.command);
+        let work = self.carry_out(parsed.command);
         let outcome = if interactive {
             signals::interruptible(work).await.unwrap_or_else(|| {
                 say!(Error, "Interrupted.");
@@ -343,6 +344,23 @@ impl Session<'_> {
         }
     }
 
+    /// Carries out one command, as long as there is a connection: without one each of many files
+    /// would fail on its own. What becomes of the connection is for [`Self::check_connection`].
+    async fn carry_out(&mut self, command: Command) -> Outcome {
+        // A program on this side is not left alone with the terminal.
+        let local = matches!(command, Command::Shell(_) | Command::Lls(_));
+        let client = self.client;
+        let work = self.interpreter.run(command);
+        if local {
+            return work.await;
+        }
+        tokio::select! {
+            biased;
+            _ = client.closed() => Outcome::Failed,
+            outcome = work => outcome,
+        }
+    }
+
     /// Shows a command that nobody typed here.
     fn echo(&self, line: &[u8], interactive: bool) {
         if !interactive {
@@ -353,7 +371,7 @@ impl Session<'_> {
     /// Nothing works any more once the connection is gone.
     fn check_connection(&self) -> Result<()> {
         match self.client.is_closed() {
-            Some(error) => Err(Failure::new(advice::explain(&error, None))),
+            Some(error) => Err(Failure::new(advice::explain(&error, Some(self.target)))),
             None => Ok(()),
         }
     }

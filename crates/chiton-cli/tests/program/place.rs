@@ -42,6 +42,7 @@ pub(crate) fn chiton() -> Command {
 fn write_key(path: &Path) -> PrivateKey {
     let key = PrivateKey::generate(KeyType::Ed25519, &mut SystemRng).unwrap();
     fs::write(path, key.to_openssh(&mut SystemRng).expose()).unwrap();
+    fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
     key
 }
 
@@ -74,6 +75,12 @@ impl Place {
         let line = format!("[127.0.0.1]:{port} {}\n", host.public().to_openssh(""));
         fs::write(path("known_hosts"), line).unwrap();
         Self { folder, server, port }
+    }
+
+    /// Ends the server without a word to anybody.
+    pub(crate) fn kill_server(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

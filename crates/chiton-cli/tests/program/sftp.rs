@@ -1,6 +1,6 @@
 //! `sftp`: batches, single files, and what is left behind by errors.
 
-use std::fs;
+use std::{fs, process::Stdio, thread, time::Duration};
 
 use crate::place::{Place, assert_one_line, run, text};
 
@@ -48,6 +48,37 @@ fn a_file_is_fetched_without_a_batch() {
     assert_eq!(fs::read(place.path("home/here")).unwrap(), vec![7; 3_000_000]);
     let output = run(place.with_key("sftp").args(["-q", "127.0.0.1:missing", "here"]));
     assert_one_line(&output, 1, &["/missing", "No such file"]);
+}
+
+#[test]
+fn a_lost_connection_is_told_once_and_what_is_incomplete_is_named() {
+    let mut place = Place::new();
+    // More than can be moved before the server ends; it takes no room.
+    for name in ["tree/a", "tree/b", "tree/c"] {
+        let path = place.path("root").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::File::create(path).unwrap().set_len(1 << 40).unwrap();
+    }
+    let mut command = place.with_key("sftp");
+    let child = command
+        .args(["-qr", "127.0.0.1:tree", "here"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let first = place.path("home/here/a");
+    while !fs::metadata(&first).is_ok_and(|metadata| metadata.len() > 0) {
+        thread::sleep(Duration::from_millis(5));
+    }
+    place.kill_server();
+    let output = child.wait_with_output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(255), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    let [incomplete, lost] = lines.as_slice() else { panic!("{said}") };
+    assert!(incomplete.contains("here/a is incomplete; reget goes on"), "{said}");
+    assert!(lost.starts_with(&format!("chiton sftp: 127.0.0.1 port {}: ", place.port)), "{said}");
+    assert!(!place.path("home/here/b").exists());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
+    os::unix::fs::PermissionsExt,
     process::Stdio,
     thread,
 };
@@ -70,6 +71,41 @@ fn a_password_is_asked_for_through_a_program() {
     assert_one_line(&output, 255, &["alice@127.0.0.1", "Permission denied", "password"]);
 }
 
+/// A key with the passphrase "open sesame"; the server does not know it until it is told.
+const LOCKED: &str = include_str!("../testdata/encrypted_ed25519");
+
+#[test]
+fn what_cannot_be_asked_is_told_in_one_line() {
+    let place = Place::new();
+    let alone = |option: &str, value: &str| {
+        let mut command = place.program("ssh");
+        command.env("SSH_ASKPASS", "/nonexistent").env("SSH_ASKPASS_REQUIRE", "force");
+        run(command.args([option, value, "127.0.0.1", "true"]))
+    };
+    let password = alone("-o", "PreferredAuthentications=password");
+    assert_one_line(&password, 255, &["Permission denied", "password cannot be asked", "/nonex"]);
+    let locked = place.path("locked");
+    fs::write(&locked, LOCKED).unwrap();
+    fs::set_permissions(&locked, PermissionsExt::from_mode(0o600)).unwrap();
+    let locked = locked.to_str().unwrap();
+    // The server does not want this key: only the password is asked for.
+    assert_one_line(&alone("-i", locked), 255, &["password cannot be asked", "/nonexistent"]);
+    let batch = ["-o", "BatchMode=yes", "-i", locked];
+    let output = run(place.program("ssh").args(batch).args(["127.0.0.1", "true"]));
+    assert_one_line(&output, 255, &["encrypted", "BatchMode"]);
+    let output = run(place.with_key("ssh").args(batch).args(["127.0.0.1", "echo in"]));
+    assert_eq!(text(&output.stdout), "in\n", "another key will do: {}", text(&output.stderr));
+}
+
+#[test]
+fn a_key_that_is_open_to_others_is_not_used() {
+    let place = Place::new();
+    let key = place.path("key");
+    fs::set_permissions(&key, PermissionsExt::from_mode(0o644)).unwrap();
+    let output = run(place.with_key("ssh").args(["127.0.0.1", "true"]));
+    assert_one_line(&output, 255, &["0644", "chmod 600"]);
+}
+
 #[test]
 fn an_unknown_host_is_refused_or_remembered_as_told() {
     let place = Place::new();
@@ -78,6 +114,17 @@ fn an_unknown_host_is_refused_or_remembered_as_told() {
     fs::write(&known, "").unwrap();
     let output = run(place.with_key("ssh").args(["127.0.0.1", "true"]));
     assert_one_line(&output, 255, &["unknown", "SHA256:", "StrictHostKeyChecking=ask"]);
+    let ask = ["-o", "StrictHostKeyChecking=ask", "-o", "BatchMode=no", "127.0.0.1", "true"];
+    let mut alone = place.program("ssh");
+    alone.env("SSH_ASKPASS", "/nonexistent").env("SSH_ASKPASS_REQUIRE", "force");
+    assert_one_line(&run(alone.args(ask)), 255, &["unknown", "SHA256:", "/nonexistent"]);
+    let nowhere = ["-o", "UserKnownHostsFile=/proc/nowhere/x", "-o", "StrictHostKeyChecking=no"];
+    let mut forgetful = chiton();
+    forgetful.args(["ssh", "-p", &place.port, "-l", "alice", "-o", "BatchMode=yes"]);
+    forgetful.args(nowhere).arg("-i").arg(place.path("key")).args(["127.0.0.1", "echo in"]);
+    let output = run(&mut forgetful);
+    assert_eq!(text(&output.stdout), "in\n");
+    assert_one_line(&output, 0, &["this time only", "/proc/nowhere"]);
     let accept = ["-o", "StrictHostKeyChecking=accept-new", "127.0.0.1", "true"];
     let output = run(place.with_key("ssh").args(accept));
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -87,7 +134,11 @@ fn an_unknown_host_is_refused_or_remembered_as_told() {
     let line = format!("[127.0.0.1]:{} {}\n", place.port, other.public().to_openssh(""));
     fs::write(&known, line).unwrap();
     let output = run(place.with_key("ssh").args(accept));
-    assert_one_line(&output, 255, &["CHANGED", "known_hosts:1", "ssh-keygen -R"]);
+    assert_one_line(
+        &output,
+        255,
+        &["CHANGED", "known_hosts:1", "ssh-keygen -f", "known_hosts' -R"],
+    );
 }
 
 #[test]

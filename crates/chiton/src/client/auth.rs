@@ -1,29 +1,26 @@
 //! How to authenticate: what will be tried, in order, and the loop that tries it.
 
-use std::{
-    fmt, fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use ssh_auth::{
     client::{AuthEvent, RequestError},
     method::Method,
+    record,
 };
 use ssh_crypto::Secret;
-use ssh_keys::{PrivateKey, PrivateKeyError};
+use ssh_keys::{PrivateKey, PublicKey};
 
-use super::front::{Budget, Front, blocking};
+use super::{
+    front::{Budget, Front, blocking},
+    key_file::{self, Ask, Asking, KeyFile},
+};
 use crate::{
-    error::{AuthFailure, Error, KeyFileError, Phase},
+    error::{AuthFailure, Error, Phase},
     session::SessionEvent,
 };
 
 /// The files in `~/.ssh` that are tried by default, in this order.
 const DEFAULT_KEYS: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
-
-/// The largest key file that is read: an RSA key of 16384 bits takes 13 KiB.
-const MAX_KEY_FILE: u64 = 1024 * 1024;
 
 /// What to authenticate with: a list of credentials, tried in order.
 ///
@@ -38,9 +35,6 @@ pub struct Auth {
     credentials: Vec<Credential>,
 }
 
-/// Asks a person for a secret; `None` means that they gave none. Runs where it may block.
-type Ask = Arc<dyn Fn(&str) -> Option<Secret<String>> + Send + Sync>;
-
 /// One way to authenticate.
 #[derive(Clone)]
 enum Credential {
@@ -51,7 +45,7 @@ enum Credential {
     /// A key in memory (RFC 4252 §7).
     Key(PrivateKey),
     /// A key in a file, and who to ask for its passphrase.
-    KeyFile { path: PathBuf, passphrase: Option<Ask>, optional: bool },
+    KeyFile { path: PathBuf, passphrase: Option<Asking>, optional: bool },
     /// A password asked for when its turn comes, so many times.
     AskPassword { ask: Ask, times: u32 },
 }
@@ -82,13 +76,15 @@ impl Auth {
         Self::from(vec![Credential::KeyFile { path, passphrase: None, optional: false }])
     }
 
-    /// A key file, and who to ask for its passphrase if it has one. The argument of the callback
-    /// is the question to show; it runs on a thread where it may block.
+    /// A key file, and who to ask for its passphrase if it has one, up to `times` times. Only if
+    /// the server wants the key is anybody asked. The argument of the callback is the question to
+    /// show; it runs on a thread where it may block. Who answers `None` is not asked again.
     pub fn key_file_asking(
         path: impl Into<PathBuf>,
+        times: u32,
         ask: impl Fn(&str) -> Option<Secret<String>> + Send + Sync + 'static,
     ) -> Self {
-        let passphrase: Option<Ask> = Some(Arc::new(ask));
+        let passphrase = Some(Asking { ask: Arc::new(ask), times });
         Self::from(vec![Credential::KeyFile { path: path.into(), passphrase, optional: false }])
     }
 
@@ -169,29 +165,6 @@ pub(super) fn user_directory() -> Result<PathBuf, Error> {
     Ok(home.join(".ssh"))
 }
 
-/// Reads and decrypts a key file. May block, on the disk and on a person.
-fn load(path: &Path, ask: Option<&Ask>) -> Result<PrivateKey, Error> {
-    let local = |error| Error::local("read the key file", path, error);
-    let size = fs::metadata(path).map_err(local)?.len();
-    if size > MAX_KEY_FILE {
-        return Err(local(std::io::Error::other("too large for a key file")));
-    }
-    let text = Secret::new(fs::read(path).map_err(local)?);
-    let parsed = match (PrivateKey::from_openssh(text.expose(), None), ask) {
-        (Err(PrivateKeyError::Encrypted), Some(ask)) => {
-            let question = format!("Enter passphrase for key '{}': ", path.display());
-            match ask(&question) {
-                Some(secret) => {
-                    PrivateKey::from_openssh(text.expose(), Some(secret.expose().as_bytes()))
-                }
-                None => Err(PrivateKeyError::Encrypted),
-            }
-        }
-        (parsed, _) => parsed,
-    };
-    parsed.map_err(|kind| Error::KeyFile(Arc::new(KeyFileError { path: path.to_owned(), kind })))
-}
-
 /// A credential on the way through the login.
 struct Step {
     credential: Credential,
@@ -216,9 +189,14 @@ impl Step {
 }
 
 /// What became of one request.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Success,
-    Failed { partial: bool },
+    /// The server would take a signature of the key that it was asked about.
+    KeyWanted,
+    Failed {
+        partial: bool,
+    },
 }
 
 /// The loop over the credentials.
@@ -263,14 +241,15 @@ impl<'a> Attempts<'a> {
             let ready = match self.prepare(step).await {
                 Ok(Some(ready)) => ready,
                 Ok(None) => continue,
-                Err(error) => {
+                Err(error @ (Error::KeyFile(_) | Error::LocalFile(_))) => {
                     unusable.get_or_insert(error);
                     continue;
                 }
+                Err(error) => return Err(error),
             };
             match self.attempt(&ready).await? {
                 Outcome::Success => return Ok(()),
-                Outcome::Failed { partial: false } => {}
+                Outcome::KeyWanted | Outcome::Failed { partial: false } => {}
                 Outcome::Failed { partial: true } => {
                     step.state = StepState::Done;
                     // What was refused or not allowed may be what is wanted now.
@@ -281,10 +260,11 @@ impl<'a> Attempts<'a> {
             }
         }
         let record = self.front.auth_record();
+        let only_asked = record.attempts.iter().all(|attempt| {
+            attempt.method == Method::None || attempt.outcome == record::Outcome::KeyAcceptable
+        });
         match unusable {
-            Some(error) if record.attempts.iter().all(|attempt| attempt.method == Method::None) => {
-                Err(error)
-            }
+            Some(error) if only_asked => Err(error),
             _ => Err(Error::Auth(Box::new(AuthFailure {
                 user: self.user.to_owned(),
                 plan: plan.steps,
@@ -301,19 +281,19 @@ impl<'a> Attempts<'a> {
 
     /// Reads the file or asks the person; what is to be sent. The step counts as failed from now
     /// on, unless the person may be asked again.
-    async fn prepare(&self, step: &mut Step) -> Result<Option<Credential>, Error> {
+    async fn prepare(&mut self, step: &mut Step) -> Result<Option<Credential>, Error> {
         step.state = StepState::Failed;
         match &mut step.credential {
             Credential::KeyFile { path, passphrase, optional } => {
                 let (path, passphrase, optional) = (path.clone(), passphrase.clone(), *optional);
-                let loaded = blocking(move || load(&path, passphrase.as_ref())).await?;
-                match loaded {
-                    Ok(key) => {
+                match self.load(path, passphrase).await {
+                    Ok(Some(key)) => {
                         // Nobody is asked twice for the same passphrase.
                         step.credential = Credential::Key(key.clone());
                         Ok(Some(Credential::Key(key)))
                     }
-                    Err(_) if optional => {
+                    Ok(None) => Ok(None),
+                    Err(Error::KeyFile(_) | Error::LocalFile(_)) if optional => {
                         step.state = StepState::Done;
                         Ok(None)
                     }
@@ -345,6 +325,36 @@ impl<'a> Attempts<'a> {
         }
     }
 
+    /// Reads a key file, and unlocks it if it is encrypted and the server wants the key; `None` if
+    /// it does not.
+    async fn load(
+        &mut self,
+        path: PathBuf,
+        asking: Option<Asking>,
+    ) -> Result<Option<PrivateKey>, Error> {
+        let locked = match blocking(move || key_file::read(&path)).await?? {
+            KeyFile::Plain(key) => return Ok(Some(key)),
+            KeyFile::Encrypted(locked) => locked,
+        };
+        let Some(asking) = asking else { return Err(locked.locked()) };
+        if self.ask_for(locked.public()).await? != Outcome::KeyWanted {
+            return Ok(None);
+        }
+        blocking(move || locked.unlock(&asking)).await?.map(Some)
+    }
+
+    /// Asks the server whether it wants a key, with the algorithm it would sign with first.
+    async fn ask_for(&mut self, key: &PublicKey) -> Result<Outcome, Error> {
+        let sent = self.front.with_authenticator(|auth, out| {
+            let algorithms = auth.algorithms_for(key.key_type());
+            match algorithms.first() {
+                Some(&algorithm) => auth.ask_key(key, algorithm, out),
+                None => Err(RequestError::NoAlgorithm { key_type: key.key_type() }),
+            }
+        })?;
+        self.outcome(sent).await
+    }
+
     /// Sends one request and waits for its answer.
     async fn attempt(&mut self, credential: &Credential) -> Result<Outcome, Error> {
         let sent = self.front.with_authenticator(|auth, out| match credential {
@@ -352,6 +362,11 @@ impl<'a> Attempts<'a> {
             Credential::Key(key) => auth.try_key(key, out),
             _ => auth.try_none(out),
         })?;
+        self.outcome(sent).await
+    }
+
+    /// Waits for the answer to a request that was sent.
+    async fn outcome(&mut self, sent: Result<(), RequestError>) -> Result<Outcome, Error> {
         match sent {
             Ok(()) => {}
             // Of no use here; the record says so, and the next one gets its turn.
@@ -368,6 +383,7 @@ impl<'a> Attempts<'a> {
                     self.allowed = Some(remaining.to_strings());
                     return Ok(Outcome::Failed { partial });
                 }
+                SessionEvent::Auth(AuthEvent::KeyAccepted(_)) => return Ok(Outcome::KeyWanted),
                 SessionEvent::Auth(AuthEvent::Banner(text)) => {
                     if let Some(on_banner) = self.on_banner {
                         on_banner(&text);

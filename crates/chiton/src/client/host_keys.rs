@@ -1,8 +1,8 @@
 //! Which host keys to trust.
 
 use std::{
-    fmt, fs, io,
-    io::Write,
+    fmt, fs,
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -13,7 +13,11 @@ use ssh_keys::{
     known_hosts::{self, HostName, KnownHosts, KnownKey, Verdict},
 };
 
+use super::key_file::read_bounded;
 use crate::error::{Error, HostKeyError, HostKeyReason};
+
+/// The largest known_hosts file that is read: more than a hundred thousand hosts with RSA keys.
+const MAX_KNOWN_HOSTS: u64 = 64 * 1024 * 1024;
 
 /// A policy: which host keys to trust.
 ///
@@ -31,6 +35,7 @@ pub struct HostKeys {
     /// Where new keys go.
     file: Option<PathBuf>,
     hashed: bool,
+    on_remember: Option<OnRemember>,
 }
 
 #[derive(Clone)]
@@ -44,12 +49,24 @@ enum Source {
 #[derive(Clone)]
 enum Unknown {
     Refuse,
-    Remember(Option<Tell>),
+    Remember,
     Ask(Arc<dyn Fn(&UnknownHost) -> HostKeyAnswer + Send + Sync>),
-    Warn(Tell),
+    Warn(Arc<dyn Fn(&UnknownHost) + Send + Sync>),
 }
 
-type Tell = Arc<dyn Fn(&UnknownHost) + Send + Sync>;
+type OnRemember = Arc<dyn Fn(&UnknownHost, Remembered<'_>) + Send + Sync>;
+
+/// What has become of a new key that is to be remembered.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Remembered<'a> {
+    /// It was added to this file.
+    InFile(&'a Path),
+    /// There is no file for it: this policy and its clones know it, for as long as they live.
+    InMemory,
+    /// It could not be added to the file; otherwise as [`Self::InMemory`].
+    NotWritten(&'a Error),
+}
 
 /// A host that no file lists a key for, shown to whoever decides.
 #[derive(Clone, Debug)]
@@ -77,6 +94,10 @@ pub enum HostKeyAnswer {
 }
 
 impl HostKeys {
+    const fn from(source: Source) -> Self {
+        Self { source, unknown: Unknown::Refuse, file: None, hashed: false, on_remember: None }
+    }
+
     /// Trusts what this known_hosts file lists, and nothing else. Keys that another policy adds
     /// go into it.
     ///
@@ -96,17 +117,15 @@ impl HostKeys {
     pub fn files(user: &[PathBuf], system: &[PathBuf]) -> Result<Self, Error> {
         let mut known = KnownHosts::default();
         for path in user.iter().chain(system) {
-            match fs::read(path) {
+            match read_bounded(path, MAX_KNOWN_HOSTS) {
                 Ok(text) => known.extend(KnownHosts::parse(&text, &path.display().to_string())),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(Error::local("read", path, error)),
             }
         }
         Ok(Self {
-            source: Source::Files(Arc::new(Mutex::new(known))),
-            unknown: Unknown::Refuse,
             file: user.first().cloned(),
-            hashed: false,
+            ..Self::from(Source::Files(Arc::new(Mutex::new(known))))
         })
     }
 
@@ -124,16 +143,11 @@ impl HostKeys {
 
     /// Trusts exactly this key, whatever the host is called.
     pub fn exactly(key: PublicKey) -> Self {
-        Self {
-            source: Source::Exactly(Arc::new(key)),
-            unknown: Unknown::Refuse,
-            file: None,
-            hashed: false,
-        }
+        Self::from(Source::Exactly(Arc::new(key)))
     }
 
     pub(super) const fn anything() -> Self {
-        Self { source: Source::Anything, unknown: Unknown::Refuse, file: None, hashed: false }
+        Self::from(Source::Anything)
     }
 
     /// Refuses unknown hosts. This is the default.
@@ -147,16 +161,7 @@ impl HostKeys {
     /// A host is not new if keys of it are known, of a type that it was asked for, and it shows
     /// one of another type instead: that is how somebody in between would get around the check.
     pub fn accept_new(mut self) -> Self {
-        self.unknown = Unknown::Remember(None);
-        self
-    }
-
-    /// As [`Self::accept_new`], and tells of each new host.
-    pub fn accept_new_and_tell(
-        mut self,
-        tell: impl Fn(&UnknownHost) + Send + Sync + 'static,
-    ) -> Self {
-        self.unknown = Unknown::Remember(Some(Arc::new(tell)));
+        self.unknown = Unknown::Remember;
         self
     }
 
@@ -172,6 +177,17 @@ impl HostKeys {
     /// Accepts unknown hosts without remembering them, and tells of each.
     pub fn warn(mut self, warn: impl Fn(&UnknownHost) + Send + Sync + 'static) -> Self {
         self.unknown = Unknown::Warn(Arc::new(warn));
+        self
+    }
+
+    /// Is told of each new key that is remembered, and whether it could be written. With it, a file
+    /// that cannot be written is no error: the connection goes on, and the host will be unknown
+    /// again the next time.
+    pub fn on_remember(
+        mut self,
+        tell: impl Fn(&UnknownHost, Remembered<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_remember = Some(Arc::new(tell));
         self
     }
 
@@ -229,15 +245,8 @@ impl HostKeys {
         };
         match &self.unknown {
             Unknown::Refuse => refuse(HostKeyReason::Unknown { file: self.file.clone() }),
-            Unknown::Remember(_) | Unknown::Warn(_) if shown_instead => {
-                refuse(changed(&instead_of))
-            }
-            Unknown::Remember(tell) => {
-                if let Some(tell) = tell {
-                    tell(&unknown);
-                }
-                self.remember(hosts, host, key)
-            }
+            Unknown::Remember | Unknown::Warn(_) if shown_instead => refuse(changed(&instead_of)),
+            Unknown::Remember => self.remember(hosts, host, &unknown),
             Unknown::Warn(warn) => {
                 warn(&unknown);
                 Ok(())
@@ -245,7 +254,7 @@ impl HostKeys {
             // A person sees which types are known, and decides.
             Unknown::Ask(ask) => match ask(&unknown) {
                 HostKeyAnswer::Accept => Ok(()),
-                HostKeyAnswer::AcceptAndRemember => self.remember(hosts, host, key),
+                HostKeyAnswer::AcceptAndRemember => self.remember(hosts, host, &unknown),
                 HostKeyAnswer::Refuse => refuse(HostKeyReason::Refused),
             },
         }
@@ -257,10 +266,11 @@ impl HostKeys {
         &self,
         hosts: &Mutex<KnownHosts>,
         host: &HostName,
-        key: &PublicKey,
+        unknown: &UnknownHost,
     ) -> Result<(), Error> {
-        let mut hosts = lock(hosts);
-        match hosts.lookup(host, key) {
+        let key = &unknown.key;
+        let mut known = lock(hosts);
+        match known.lookup(host, key) {
             Verdict::Known => return Ok(()),
             Verdict::Changed { known } => return refusal(host, key, changed(&known)),
             _ => {}
@@ -268,17 +278,27 @@ impl HostKeys {
         let mut rng = SystemRng;
         let line =
             known_hosts::entry_line(host, key, if self.hashed { Some(&mut rng) } else { None });
-        let source = match &self.file {
-            Some(path) => {
-                append(path, &line)?;
-                format!("{} (just added)", path.display())
+        let written = self.file.as_deref().map(|path| append(path, &line).map(|()| path));
+        let (source, remembered) = match &written {
+            Some(Ok(path)) => {
+                (format!("{} (just added)", path.display()), Remembered::InFile(path))
             }
-            None => "what was accepted before".to_owned(),
+            Some(Err(error)) if self.on_remember.is_none() => return Err(error.clone()),
+            Some(Err(error)) => (ACCEPTED.to_owned(), Remembered::NotWritten(error)),
+            None => (ACCEPTED.to_owned(), Remembered::InMemory),
         };
-        hosts.extend(KnownHosts::parse(line.as_bytes(), &source));
+        known.extend(KnownHosts::parse(line.as_bytes(), &source));
+        // Whoever is told may ask this policy something.
+        drop(known);
+        if let Some(tell) = &self.on_remember {
+            tell(unknown, remembered);
+        }
         Ok(())
     }
 }
+
+/// Where a key stands that no file has.
+const ACCEPTED: &str = "what was accepted before";
 
 /// The state of a policy is whole after every step, also one that panicked.
 fn lock(hosts: &Mutex<KnownHosts>) -> MutexGuard<'_, KnownHosts> {
@@ -308,15 +328,22 @@ fn append(path: &Path, line: &str) -> Result<(), Error> {
     }
     let append = || {
         let mut file = fs::OpenOptions::new().append(true).create(true).read(true).open(path)?;
-        let separator = if ends_with_newline(path)? { "" } else { "\n" };
+        let separator = if ends_with_newline(&mut file)? { "" } else { "\n" };
         file.write_all(format!("{separator}{line}").as_bytes())
     };
     append().map_err(|error| Error::local("add the host key to", path, error))
 }
 
-fn ends_with_newline(path: &Path) -> io::Result<bool> {
-    // known_hosts files are small; a missing newline at the end would glue two entries together.
-    Ok(fs::read(path)?.last().is_none_or(|last| *last == b'\n'))
+/// A missing newline at the end would glue two entries together.
+fn ends_with_newline(file: &mut fs::File) -> io::Result<bool> {
+    // Devices have no length, and no end to look at.
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }
 
 fn create_private_dir(path: &Path) -> io::Result<()> {
@@ -336,7 +363,7 @@ impl fmt::Debug for HostKeys {
         };
         let unknown = match &self.unknown {
             Unknown::Refuse => "refuse",
-            Unknown::Remember(_) => "accept and remember",
+            Unknown::Remember => "accept and remember",
             Unknown::Ask(_) => "ask",
             Unknown::Warn(_) => "warn",
         };
@@ -457,8 +484,7 @@ mod tests {
         let ecdsa = ecdsa.public();
         let asked = [KeyType::Ed25519];
         let from = || HostKeys::known_hosts(&path).unwrap();
-        for policy in [from().accept_new(), from().warn(|_| {}), from().accept_new_and_tell(|_| {})]
-        {
+        for policy in [from().accept_new(), from().warn(|_| {})] {
             let refused = reason(policy.check(&host, ecdsa, &asked));
             assert!(matches!(refused, HostKeyReason::Changed { .. }), "{policy:?}");
         }
@@ -475,6 +501,46 @@ mod tests {
             HostKeyAnswer::Refuse
         });
         assert!(matches!(reason(ask.check(&host, ecdsa, &asked)), HostKeyReason::Refused));
+    }
+
+    #[test]
+    fn what_becomes_of_a_new_key_is_told() {
+        let host = HostName::new("h", 22).unwrap();
+        let (dir, path) = file("");
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let policy = |policy: HostKeys| {
+            let told = Arc::clone(&told);
+            policy.accept_new().on_remember(move |unknown, remembered| {
+                told.lock().unwrap().push(match remembered {
+                    Remembered::InFile(path) => format!("{} in {}", unknown.host, path.display()),
+                    Remembered::InMemory => "in memory".to_owned(),
+                    Remembered::NotWritten(error) => error.to_string(),
+                });
+            })
+        };
+        check(&policy(HostKeys::known_hosts(&path).unwrap()), &host, &key(3)).unwrap();
+        check(&policy(HostKeys::files(&[], &[]).unwrap()), &host, &key(3)).unwrap();
+        // A file in the place of the directory.
+        let nowhere = HostKeys::known_hosts(path.join("known_hosts"));
+        assert!(nowhere.is_err(), "what cannot be read is no empty file");
+        let unwritable = dir.path().join("is-a-file-later/known_hosts");
+        let unwritable = HostKeys::known_hosts(unwritable).unwrap();
+        fs::write(dir.path().join("is-a-file-later"), "").unwrap();
+        let silent = unwritable.clone().accept_new();
+        assert!(matches!(check(&silent, &host, &key(3)), Err(Error::LocalFile(_))));
+        check(&policy(unwritable), &host, &key(3)).unwrap();
+        let told = told.lock().unwrap();
+        assert_eq!(told[..2], [format!("h in {}", path.display()), "in memory".to_owned()]);
+        assert!(told[2].starts_with("cannot add the host key to "), "{told:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_without_end_lists_nothing() {
+        let error = HostKeys::known_hosts("/dev/zero").unwrap_err();
+        assert!(error.to_string().contains("longer than"), "{error}");
+        let full = HostKeys::known_hosts("/dev/null").unwrap().accept_new();
+        check(&full, &HostName::new("h", 22).unwrap(), &key(3)).unwrap();
     }
 
     #[test]

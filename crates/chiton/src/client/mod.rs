@@ -5,11 +5,12 @@ mod builder;
 mod destination;
 mod front;
 mod host_keys;
+mod key_file;
 
 pub use auth::{Auth, AuthPlan};
 pub use builder::{Builder, Dangerous, Ready, WantsAuth, WantsHostKeys};
 pub use destination::Destination;
-pub use host_keys::{HostKeyAnswer, HostKeys, UnknownHost};
+pub use host_keys::{HostKeyAnswer, HostKeys, Remembered, UnknownHost};
 
 use core::future::poll_fn;
 use std::{sync::Arc, task::Poll};

@@ -4,7 +4,8 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
 use chiton::{
-    Auth, Error,
+    Auth, Error, Secret,
+    keys::{PrivateKey, PrivateKeyError::WrongPassphrase, authorized_keys::AuthorizedKeys},
     server::{Event, Server},
 };
 use tokio::{io::AsyncReadExt, net::TcpStream};
@@ -66,6 +67,41 @@ async fn failing_too_often_ends_the_connection() {
     let auth = Auth::password("1").or(Auth::password("2")).or(Auth::password("right"));
     let error = world.log_in(auth).await.unwrap_err();
     assert!(error.to_string().contains("too many authentication failures"), "{error}");
+}
+
+/// A key file with the passphrase "open sesame".
+const LOCKED: &str = include_str!("../../src/client/testdata/encrypted_ed25519");
+
+#[tokio::test]
+async fn only_for_a_key_that_the_server_wants_a_passphrase_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("id");
+    std::fs::write(&path, LOCKED).unwrap();
+    let asked = Arc::new(Mutex::new(0));
+    let auth = |times, answers: &'static [&'static str]| {
+        let asked = Arc::clone(&asked);
+        *asked.lock().unwrap() = 0;
+        Auth::key_file_asking(&path, times, move |_| {
+            let mut asked = asked.lock().unwrap();
+            *asked += 1;
+            Some(Secret::new(answers[*asked - 1].to_owned()))
+        })
+    };
+    let stranger = World::new().await;
+    let error = stranger.log_in(auth(3, &[])).await.unwrap_err();
+    assert!(matches!(error, Error::Auth(_)), "{error}");
+    stranger.log_in(auth(3, &[]).or(Auth::key(user_key()))).await.unwrap();
+    assert_eq!(*asked.lock().unwrap(), 0);
+
+    let public = PrivateKey::public_from_openssh(LOCKED.as_bytes()).unwrap();
+    let keys = AuthorizedKeys::parse(public.to_openssh("locked").as_bytes());
+    let friend = World::with(|builder| builder.authorized_keys(keys)).await;
+    friend.log_in(auth(3, &["wrong", "open sesame"])).await.unwrap();
+    assert_eq!(*asked.lock().unwrap(), 2);
+    let error = friend.log_in(auth(2, &["wrong", "bad"])).await.unwrap_err();
+    assert!(matches!(&error, Error::KeyFile(file) if file.kind == WrongPassphrase), "{error}");
+    // Another credential gets its turn after it.
+    friend.log_in(auth(1, &["wrong"]).or(Auth::password("right"))).await.unwrap();
 }
 
 #[tokio::test]
