@@ -121,7 +121,7 @@ fn modes_and_times_of_a_tree_are_those_of_the_other_side_in_the_end() {
     fs::create_dir_all(&dir).unwrap();
     fs::write(dir.join("file"), "x").unwrap();
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o550)).unwrap();
-    let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    let old = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     fs::File::open(&dir).unwrap().set_modified(old).unwrap();
     let output = place.batch("get -Rp tree copy\n");
     assert!(output.status.success(), "{}", text(&output.stderr));
