@@ -191,7 +191,8 @@ fn read_plain(plain: &[u8]) -> Result<(SecretKey, String), PrivateKeyError> {
     Ok((secret, String::from_utf8_lossy(comment).into_owned()))
 }
 
-fn read_secret(reader: &mut Reader<'_>) -> Result<SecretKey, PrivateKeyError> {
+/// The type and the numbers of a key.
+pub(crate) fn read_secret(reader: &mut Reader<'_>) -> Result<SecretKey, PrivateKeyError> {
     let name = reader.field("type").string().map_err(PrivateKeyError::Malformed)?;
     let key_type = core::str::from_utf8(name).ok().and_then(KeyType::from_name);
     match key_type.ok_or(PrivateKeyError::Mismatch)? {
@@ -284,10 +285,21 @@ pub(crate) fn armored(bytes: &[u8]) -> Secret<String> {
     text
 }
 
+/// Room for the numbers of a key. The largest are those of RSA keys: n, d of the size of the public
+/// blob, p, q, iqmp of half of it.
+fn fields_capacity(secret: &SecretKey) -> usize {
+    secret.public_blob().len().saturating_mul(4).saturating_add(512)
+}
+
+/// What [`read_secret`] reads. No copy of a secret stays behind.
+pub(crate) fn write_fields(secret: &SecretKey) -> Secret<Vec<u8>> {
+    let mut fields = Secret::new(Vec::with_capacity(fields_capacity(secret)));
+    write_secret(secret, fields.expose_mut());
+    fields
+}
+
 fn write_plain(secret: &SecretKey, comment: &str, rng: &mut dyn Rng) -> Secret<Vec<u8>> {
-    // The largest are RSA keys: n, d of the size of the public blob, p, q, iqmp of half of it.
-    let numbers = secret.public_blob().len().saturating_mul(4);
-    let capacity = numbers.saturating_add(comment.len()).saturating_add(512);
+    let capacity = fields_capacity(secret).saturating_add(comment.len());
     let mut plain = Secret::new(Vec::with_capacity(capacity));
     let out = plain.expose_mut();
     let mut check = [0; 4];

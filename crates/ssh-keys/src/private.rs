@@ -8,6 +8,7 @@ use ssh_crypto::{
     rng::Rng,
     sign::{EcdsaP256Key, Ed25519Key, RsaKey},
 };
+use ssh_wire::Reader;
 
 use crate::{
     GenerationFailed, KeyType, PrivateKeyError, PublicKey, SignError, SignatureAlgorithm,
@@ -105,6 +106,24 @@ impl PrivateKey {
     #[must_use]
     pub fn to_openssh(&self, rng: &mut dyn Rng) -> Secret<String> {
         openssh_key::write(&self.0.secret, self.public(), self.comment(), rng)
+    }
+
+    /// Reads the type and the numbers of a key as agents are given them (RFC 9987 §5.2): those of a
+    /// key file, without what stands around them. What follows is left to the reader; the comment
+    /// is empty.
+    ///
+    /// # Errors
+    /// [`PrivateKeyError`]: fields that do not parse, or halves that do not fit each other.
+    pub fn decode_fields(reader: &mut Reader<'_>) -> Result<Self, PrivateKeyError> {
+        let secret = openssh_key::read_secret(reader)?;
+        let public = PublicKey::from_blob(&secret.public_blob())?;
+        Ok(Self(Arc::new(Inner { secret, public, comment: String::new() })))
+    }
+
+    /// Writes what [`Self::decode_fields`] reads.
+    #[must_use]
+    pub fn encode_fields(&self) -> Secret<Vec<u8>> {
+        openssh_key::write_fields(&self.0.secret)
     }
 
     /// The same key with another comment.
@@ -225,6 +244,23 @@ mod tests {
             let again = PrivateKey::from_openssh(text.expose().as_bytes(), None).unwrap();
             assert_eq!(again.public(), key.public());
             assert_eq!(again.to_openssh(&mut SeededRng::new(1)).expose(), text.expose(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_fields_for_agents_are_read_as_they_are_written_and_leave_the_rest() {
+        for name in PLAIN {
+            let key = testing::private(name);
+            let mut bytes = key.encode_fields().expose().clone();
+            for end in 0..bytes.len() {
+                let cut = PrivateKey::decode_fields(&mut Reader::new("key", &bytes[..end]));
+                assert!(cut.is_err(), "{name} {end}");
+            }
+            bytes.push(7);
+            let mut reader = Reader::new("key", &bytes);
+            let again = PrivateKey::decode_fields(&mut reader).unwrap();
+            assert_eq!(again.public(), key.public());
+            assert_eq!(reader.rest(), [7]);
         }
     }
 
