@@ -20,9 +20,9 @@ use sftp::{
     RequestError,
     client::{Client, Handle, Reply, RequestId, Response},
 };
-use ssh_connection::Stream;
 
-use crate::{channel::Channel, error::SftpErrorKind};
+use super::link::Link;
+use crate::error::SftpErrorKind;
 
 /// How many received pieces one poll handles before others get their turn.
 const CHUNKS_PER_POLL: usize = 128;
@@ -35,9 +35,9 @@ const SMALL_PIECE: usize = 32 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Engine {
-    channel: Arc<Channel>,
+    link: Link,
     state: Mutex<State>,
-    /// Those who wait for the channel, and the waker that wakes them all.
+    /// Those who wait for the link, and the waker that wakes them all.
     parked: Arc<Parked>,
     waker: Waker,
 }
@@ -86,10 +86,10 @@ struct Waiter {
 }
 
 impl Engine {
-    pub(super) fn new(channel: Arc<Channel>) -> Arc<Self> {
+    pub(super) fn new(link: Link) -> Arc<Self> {
         let parked = Arc::new(Parked::default());
         Arc::new(Self {
-            channel,
+            link,
             waker: Waker::from(Arc::clone(&parked)),
             parked,
             state: Mutex::new(State {
@@ -120,6 +120,11 @@ impl Engine {
     /// Looks at the codec: limits and extensions of the server.
     pub(super) fn client<T>(&self, look: impl FnOnce(&Client) -> T) -> T {
         self.with(|state| look(&state.client))
+    }
+
+    /// Why nothing works any more, if so.
+    pub(super) fn ended(&self) -> Option<SftpErrorKind> {
+        self.with(|state| state.ended.clone())
     }
 
     /// A place to receive replies at.
@@ -155,10 +160,13 @@ impl State {
                 self.out.push_back(core::mem::take(&mut self.small).into());
             }
             if self.out.is_empty() {
+                if let Poll::Ready(Err(error)) = engine.link.poll_flush(&cx) {
+                    self.end(SftpErrorKind::Connection(error));
+                }
                 return;
             }
             let pieces: Vec<&[u8]> = self.out.iter().take(WRITE_PIECES).map(|b| &**b).collect();
-            match engine.channel.poll_write(Stream::Data, &cx, &pieces) {
+            match engine.link.poll_write(&cx, &pieces) {
                 Poll::Pending => return,
                 Poll::Ready(Ok(n)) => self.wrote(n),
                 Poll::Ready(Err(error)) => {
@@ -184,7 +192,7 @@ impl State {
     fn receive(&mut self, engine: &Engine) -> bool {
         let cx = Context::from_waker(&engine.waker);
         for _ in 0..CHUNKS_PER_POLL {
-            match engine.channel.poll_read_chunk(Stream::Data, &cx) {
+            match engine.link.poll_read_chunk(&cx) {
                 Poll::Pending => return false,
                 Poll::Ready(Ok(Some(chunk))) => {
                     if let Err(error) = self.client.feed(chunk) {

@@ -2,6 +2,7 @@
 
 mod engine;
 mod file;
+mod link;
 mod path;
 mod transfer;
 
@@ -18,6 +19,7 @@ pub use transfer::{Get, Progress, Put};
 use std::{path::PathBuf, sync::Arc};
 
 use sftp::client::{Client as Codec, Handle, Name, RequestId, Response};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
     Client,
@@ -26,6 +28,7 @@ use crate::{
     error::{Error, SftpError, SftpErrorKind},
 };
 use engine::{Engine, Opened, Ticket};
+use link::Link;
 
 /// The most bytes that the entries of one directory may take: more than a million files with names
 /// of the usual length. A server can go on listing for ever.
@@ -43,7 +46,7 @@ const MAX_LISTING: usize = 256 * 1024 * 1024;
 pub struct Sftp {
     engine: Arc<Engine>,
     /// Keeps the connection open.
-    _client: Client,
+    _client: Option<Client>,
 }
 
 /// An entry of a directory.
@@ -62,13 +65,33 @@ impl Sftp {
     pub(crate) async fn open(client: &Client, connection: &Arc<Connection>) -> Result<Self, Error> {
         let channel = Arc::new(Channel::open_session(connection).await?);
         channel.discard(ssh_connection::Stream::Stderr);
-        let engine = Engine::new(Arc::clone(&channel));
-        let sftp = Self { engine, _client: client.clone() };
+        let engine = Engine::new(Link::Channel(Arc::clone(&channel)));
+        let sftp = Self { engine, _client: Some(client.clone()) };
         // INIT travels right behind the request for the subsystem: a server that refuses it never
         // looks at the data, and one that does not saves a round trip.
         let request = [("subsystem", ssh_connection::Request::Subsystem("sftp".into()))];
         tokio::try_join!(channel.ask(&request), sftp.start())?;
         Ok(sftp)
+    }
+
+    /// Speaks SFTP over any stream of bytes: the pipes of a local `sftp-server` or of somebody
+    /// else's `ssh -s host sftp` (join them with [`tokio::io::join`]), a TLS connection, a socket.
+    ///
+    /// The stream ends with the last handle on the session.
+    ///
+    /// # Errors
+    /// A stream that ends, fails, or speaks something else.
+    pub async fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Result<Self, Error> {
+        let sftp = Self { engine: Engine::new(Link::stream(stream)), _client: None };
+        sftp.start().await?;
+        Ok(sftp)
+    }
+
+    /// Why the session has ended, if it has: every operation fails from then on. It is noticed
+    /// while some operation waits.
+    #[must_use]
+    pub fn ended(&self) -> Option<SftpErrorKind> {
+        self.engine.ended()
     }
 
     async fn start(&self) -> Result<(), Error> {
