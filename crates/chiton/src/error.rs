@@ -238,6 +238,18 @@ pub enum SftpErrorKind {
     Unsupported(&'static str),
     /// A local file could not be read or written.
     Local(Arc<LocalFileError>),
+    /// What is there already is not the beginning of the source, so that it cannot be gone on
+    /// behind it.
+    ResumeMismatch {
+        /// Bytes that are there.
+        there: u64,
+    },
+    /// The copy was compared by SHA-256 and is another.
+    ContentDiffers,
+    /// The server does not run `sha256sum`, which was to compare the copy.
+    CannotVerify,
+    /// [`Monitor::cancel`](crate::sftp::Monitor::cancel) was called.
+    Cancelled,
     /// The transfer stopped; this many bytes from the beginning are in place.
     Interrupted {
         /// Bytes from the beginning of the file that are confirmed.
@@ -549,6 +561,16 @@ impl fmt::Display for SftpErrorKind {
             Self::IsADirectory => f.write_str("is a directory, not a file"),
             Self::Unsupported(name) => write!(f, "the server does not offer {name}"),
             Self::Local(error) => error.fmt(f),
+            Self::ResumeMismatch { there } => write!(
+                f,
+                "the {there} bytes that are there are not the beginning of the source; write it \
+                 anew"
+            ),
+            Self::ContentDiffers => f.write_str("the copy differs from the source (SHA-256)"),
+            Self::CannotVerify => {
+                f.write_str("the server does not run sha256sum, which was to compare the copy")
+            }
+            Self::Cancelled => f.write_str("cancelled"),
             Self::Interrupted { confirmed, cause } => {
                 write!(f, "{cause} (the first {confirmed} bytes are in place)")
             }

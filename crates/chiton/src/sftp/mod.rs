@@ -14,7 +14,10 @@ pub use ::sftp::{
 };
 pub use file::{File, OpenOptions};
 pub use path::RemotePath;
-pub use transfer::{Get, Progress, Put};
+pub use transfer::{
+    FileEvent, FileProgress, FileState, Get, Links, Monitor, Progress, Put, Report, Resume,
+    SkipReason, Skipped, Verify,
+};
 
 use std::{path::PathBuf, sync::Arc};
 

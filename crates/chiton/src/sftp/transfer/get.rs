@@ -16,8 +16,12 @@ use sftp::{
 };
 
 use super::{
-    Clock, OnProgress, Progress,
+    Clock, FileEvent, FileState, Links, Monitor, Progress, Report, Resume, Verify,
     local::{NotWritten, Writer, blocking, failed},
+};
+use super::{
+    options::{Settings, setters},
+    progress::{Meter, OnProgress, report_to},
 };
 use crate::{
     error::{Error, SftpErrorKind},
@@ -35,8 +39,8 @@ pub struct Get {
     remote: RemotePath,
     local: PathBuf,
     file: Option<fs::File>,
-    resume: bool,
-    progress: Option<OnProgress>,
+    settings: Settings,
+    tell: Option<OnProgress>,
 }
 
 impl core::fmt::Debug for Get {
@@ -44,22 +48,17 @@ impl core::fmt::Debug for Get {
         f.debug_struct("Get")
             .field("remote", &self.remote)
             .field("local", &self.local)
-            .field("resume", &self.resume)
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }
 
 impl Get {
-    pub(in crate::sftp) const fn new(sftp: Sftp, remote: RemotePath, local: PathBuf) -> Self {
-        Self { sftp, remote, local, file: None, resume: false, progress: None }
+    pub(in crate::sftp) fn new(sftp: Sftp, remote: RemotePath, local: PathBuf) -> Self {
+        Self { sftp, remote, local, file: None, settings: Settings::default(), tell: None }
     }
 
-    /// Goes on behind what the local file holds already. That it is the beginning of the remote
-    /// file is not checked.
-    pub const fn resume(mut self, yes: bool) -> Self {
-        self.resume = yes;
-        self
-    }
+    setters!();
 
     /// Writes to this file, opened for writing, from its beginning on. The local path is then only
     /// what it is called in errors. For files whose names a server chooses: they are opened
@@ -69,19 +68,55 @@ impl Get {
         self
     }
 
-    /// Is told how far it has come, after each piece that arrives. It runs on the transfer's
-    /// path: what takes long slows it down.
-    pub fn progress(mut self, tell: impl FnMut(Progress) + Send + 'static) -> Self {
-        self.progress = Some(Box::new(tell));
-        self
-    }
-
-    async fn run(mut self) -> Result<u64, Error> {
+    /// Moves what was described, and tells what came of it. The report of a transfer that was
+    /// broken off has what was done until then.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves what is confirmed, as far as the local side goes; see
+    /// [`Monitor::cancel`] for how to end it and be told.
+    pub async fn report(mut self) -> Report {
         let remote = self.remote.clone();
-        self.transfer().await.map_err(|kind| error("get", remote.as_bytes(), kind))
+        let shown = self
+            .tell
+            .take()
+            .map(|tell| tokio::spawn(report_to(self.settings.monitor.watch(), tell)));
+        let mut meter = Meter::new(self.settings.monitor.clone());
+        let monitor = self.settings.monitor.clone();
+        let local = self.local.clone();
+        let tell = |state| {
+            let event = FileEvent { remote: remote.clone(), local: local.clone(), state };
+            monitor.tell(|| event);
+        };
+        tell(FileState::Started { size: None });
+        let moved = tokio::select! {
+            moved = self.transfer(&mut meter) => moved,
+            () = monitor.cancelled() => Err(SftpErrorKind::Cancelled),
+        };
+        let moved = moved.map_err(|kind| error("get", remote.as_bytes(), kind));
+        tell(match &moved {
+            Ok(size) => FileState::Done { size: *size },
+            Err(error) => FileState::Failed(error.clone()),
+        });
+        meter.finish();
+        if let Some(shown) = shown {
+            shown.await.ok();
+        }
+        let mut report = Report::default();
+        match moved {
+            Ok(bytes) => {
+                report.files = 1;
+                report.bytes = bytes;
+            }
+            Err(error) => report.fail(error),
+        }
+        report
     }
 
-    async fn transfer(&mut self) -> Result<u64, SftpErrorKind> {
+    async fn run(self) -> Result<u64, Error> {
+        self.report().await.into_result().map(|report| report.bytes)
+    }
+
+    async fn transfer(&mut self, meter: &mut Meter) -> Result<u64, SftpErrorKind> {
         let (asking, ticket) = (self.sftp.engine.ticket(), self.sftp.engine.ticket());
         // Both in one round trip; the server may answer them in any order.
         let path = self.remote.as_bytes();
@@ -91,7 +126,7 @@ impl Get {
         let handle = ticket.reply().await.and_then(|(_, reply)| expect_handle(reply))?;
         // Closed when it is dropped: reading has told everything there is to tell.
         let open = Opened::new(Arc::clone(&self.sftp.engine), handle);
-        self.receive(&ticket, open.handle()?, attrs).await
+        self.receive(&ticket, open.handle()?, attrs, meter).await
     }
 
     async fn receive(
@@ -99,12 +134,14 @@ impl Get {
         ticket: &Ticket,
         handle: &Handle,
         attrs: Result<Attrs, SftpErrorKind>,
+        meter: &mut Meter,
     ) -> Result<u64, SftpErrorKind> {
         let attrs = attrs?;
         if attrs.is_dir() {
             return Err(SftpErrorKind::IsADirectory);
         }
-        let (path, resume, file) = (self.local.clone(), self.resume, self.file.take());
+        let (path, resume, file) =
+            (self.local.clone(), self.settings.resume != Resume::No, self.file.take());
         let mode = attrs.permissions.map(sftp::Permissions::mode);
         let (file, start) = blocking(move || open_target(file, &path, mode, resume)).await?;
         if attrs.size.is_some_and(|size| size < start) {
@@ -126,7 +163,7 @@ impl Get {
             clock: Clock::start(),
             asked: HashMap::new(),
             total: attrs.size,
-            progress: self.progress.as_mut(),
+            meter,
         };
         let run = receiving.run().await;
         let plan = receiving.plan;
@@ -213,7 +250,7 @@ struct Receiving<'a> {
     clock: Clock,
     asked: HashMap<RequestId, u64>,
     total: Option<u64>,
-    progress: Option<&'a mut OnProgress>,
+    meter: &'a mut Meter,
 }
 
 impl Receiving<'_> {
@@ -234,10 +271,9 @@ impl Receiving<'_> {
                     self.plan.on_data(offset, got, now).map_err(SftpErrorKind::Transfer)?;
                     self.writer.write(offset, chunks).await?;
                     let done = self.plan.confirmed();
-                    let total = self.total.map(|total| total.max(done));
-                    if let Some(tell) = &mut self.progress {
-                        tell(Progress { done, total });
-                    }
+                    self.meter.done = done;
+                    self.meter.total = self.total.unwrap_or(0);
+                    self.meter.update(Vec::new);
                 }
                 Response::Status(status) if status.code == StatusCode::Eof => {
                     self.plan.on_eof(offset, now).map_err(SftpErrorKind::Transfer)?;

@@ -1,24 +1,17 @@
-//! Whole files: many requests out at once, local files read and written on threads of their own.
+//! Whole files and trees: many requests out at once, local files on threads of their own.
 
 mod get;
 mod local;
+mod options;
+mod progress;
 mod put;
+mod report;
 
 pub use get::Get;
+pub use options::{Links, Resume, Verify};
+pub use progress::{FileEvent, FileProgress, FileState, Monitor, Progress};
 pub use put::Put;
-
-/// How far a transfer has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Progress {
-    /// Bytes of the file that are in place, what was there before a resumption included.
-    pub done: u64,
-    /// The size of the file, where it is known.
-    pub total: Option<u64>,
-}
-
-/// Is told how far a transfer has come.
-type OnProgress = Box<dyn FnMut(Progress) + Send>;
+pub use report::{Report, SkipReason, Skipped};
 
 /// Time for the planners, which own no clock.
 struct Clock(tokio::time::Instant);

@@ -17,8 +17,12 @@ use sftp::{
 };
 
 use super::{
-    Clock, OnProgress, Progress,
+    Clock, FileEvent, FileState, Links, Monitor, Progress, Report, Resume, Verify,
     local::{Reader, blocking, failed},
+};
+use super::{
+    options::{Settings, setters},
+    progress::{Meter, OnProgress, report_to},
 };
 use crate::{
     error::{Error, SftpErrorKind},
@@ -35,8 +39,8 @@ pub struct Put {
     sftp: Sftp,
     local: PathBuf,
     remote: RemotePath,
-    resume: bool,
-    progress: Option<OnProgress>,
+    settings: Settings,
+    tell: Option<OnProgress>,
 }
 
 impl core::fmt::Debug for Put {
@@ -44,40 +48,72 @@ impl core::fmt::Debug for Put {
         f.debug_struct("Put")
             .field("local", &self.local)
             .field("remote", &self.remote)
-            .field("resume", &self.resume)
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }
 
 impl Put {
-    pub(in crate::sftp) const fn new(sftp: Sftp, local: PathBuf, remote: RemotePath) -> Self {
-        Self { sftp, local, remote, resume: false, progress: None }
+    pub(in crate::sftp) fn new(sftp: Sftp, local: PathBuf, remote: RemotePath) -> Self {
+        Self { sftp, local, remote, settings: Settings::default(), tell: None }
     }
 
-    /// Goes on behind what the remote file holds already. That it is the beginning of the local
-    /// file is not checked.
-    pub const fn resume(mut self, yes: bool) -> Self {
-        self.resume = yes;
-        self
-    }
+    setters!();
 
-    /// Is told how far it has come, after each confirmation. It runs on the transfer's path:
-    /// what takes long slows it down.
-    pub fn progress(mut self, tell: impl FnMut(Progress) + Send + 'static) -> Self {
-        self.progress = Some(Box::new(tell));
-        self
-    }
-
-    async fn run(mut self) -> Result<u64, Error> {
+    /// Moves what was described, and tells what came of it. The report of a transfer that was
+    /// broken off has what was done until then.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves what is confirmed, as far as the local side goes; see
+    /// [`Monitor::cancel`] for how to end it and be told.
+    pub async fn report(mut self) -> Report {
         let remote = self.remote.clone();
-        self.transfer().await.map_err(|kind| error("put", remote.as_bytes(), kind))
+        let shown = self
+            .tell
+            .take()
+            .map(|tell| tokio::spawn(report_to(self.settings.monitor.watch(), tell)));
+        let mut meter = Meter::new(self.settings.monitor.clone());
+        let monitor = self.settings.monitor.clone();
+        let local = self.local.clone();
+        let tell = |state| {
+            let event = FileEvent { remote: remote.clone(), local: local.clone(), state };
+            monitor.tell(|| event);
+        };
+        tell(FileState::Started { size: None });
+        let moved = tokio::select! {
+            moved = self.transfer(&mut meter) => moved,
+            () = monitor.cancelled() => Err(SftpErrorKind::Cancelled),
+        };
+        let moved = moved.map_err(|kind| error("put", remote.as_bytes(), kind));
+        tell(match &moved {
+            Ok(size) => FileState::Done { size: *size },
+            Err(error) => FileState::Failed(error.clone()),
+        });
+        meter.finish();
+        if let Some(shown) = shown {
+            shown.await.ok();
+        }
+        let mut report = Report::default();
+        match moved {
+            Ok(bytes) => {
+                report.files = 1;
+                report.bytes = bytes;
+            }
+            Err(error) => report.fail(error),
+        }
+        report
     }
 
-    async fn transfer(&mut self) -> Result<u64, SftpErrorKind> {
+    async fn run(self) -> Result<u64, Error> {
+        self.report().await.into_result().map(|report| report.bytes)
+    }
+
+    #[expect(clippy::needless_pass_by_ref_mut, reason = "a shared reference to it is not Send")]
+    async fn transfer(&mut self, meter: &mut Meter) -> Result<u64, SftpErrorKind> {
         let path = self.local.clone();
         let (file, size, mode) = blocking(move || open_source(&path)).await?;
         let ticket = self.sftp.engine.ticket();
-        let from = match self.resume {
+        let from = match self.settings.resume != Resume::No {
             true => Self::there_already(&self.remote, &ticket, size).await?,
             false => 0,
         };
@@ -103,7 +139,7 @@ impl Put {
             clock: Clock::start(),
             out: HashMap::new(),
             total: size,
-            progress: self.progress.as_mut(),
+            meter,
         };
         let sent = sending.run().await;
         let plan = sending.plan;
@@ -174,7 +210,7 @@ struct Sending<'a> {
     /// What is out: where it belongs, and its memory, which is read into again afterwards.
     out: HashMap<RequestId, (u64, Bytes)>,
     total: u64,
-    progress: Option<&'a mut OnProgress>,
+    meter: &'a mut Meter,
 }
 
 impl Sending<'_> {
@@ -204,9 +240,9 @@ impl Sending<'_> {
                         .map_err(SftpErrorKind::Transfer)?;
                     self.reader.give_back(data);
                     let done = self.plan.confirmed();
-                    if let Some(tell) = &mut self.progress {
-                        tell(Progress { done, total: Some(self.total.max(done)) });
-                    }
+                    self.meter.done = done;
+                    self.meter.total = self.total;
+                    self.meter.update(Vec::new);
                 }
             }
         }
