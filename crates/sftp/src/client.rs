@@ -40,7 +40,7 @@ use bytes::Bytes;
 
 use crate::{
     Attrs, Chunks, Error, Extensions, Limits, Status,
-    extension::StatVfs,
+    extension::{IdNames, StatVfs},
     frame::{Reply as Frame, ReplyReader},
     path::{BadComponent, NamingRules, check_component},
 };
@@ -134,7 +134,8 @@ pub enum Response {
     Data(Chunks),
     /// To [`readdir`](Client::readdir): at least one name.
     Names(Vec<Name>),
-    /// To [`realpath`](Client::realpath) and [`readlink`](Client::readlink).
+    /// To [`realpath`](Client::realpath), [`readlink`](Client::readlink),
+    /// [`expand_path`](Client::expand_path) and [`home_directory`](Client::home_directory).
     Path(Vec<u8>),
     /// To [`stat`](Client::stat), [`lstat`](Client::lstat) and [`fstat`](Client::fstat).
     Attrs(Attrs),
@@ -142,6 +143,8 @@ pub enum Response {
     StatVfs(StatVfs),
     /// To [`ask_limits`](Client::ask_limits); [`Client::limits`] has them from now on.
     Limits(Limits),
+    /// To [`users_groups_by_id`](Client::users_groups_by_id): as many names as were asked for.
+    IdNames(IdNames),
     /// To [`start`](Client::start); [`Client::extensions`] has what the server offers.
     Version,
 }
@@ -193,6 +196,11 @@ enum Expected {
     Attrs,
     StatVfs,
     Limits,
+    /// That many names.
+    IdNames {
+        users: usize,
+        groups: usize,
+    },
 }
 
 #[derive(Debug)]

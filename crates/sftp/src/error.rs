@@ -93,6 +93,13 @@ pub enum PeerMisbehaved {
         /// The packet that came.
         reply: &'static str,
     },
+    /// Another number of names of users or groups than was asked for.
+    WrongNumberOfNames {
+        /// How many were asked for.
+        asked: usize,
+        /// How many came; of more than were asked for, one more is counted.
+        got: usize,
+    },
 }
 
 impl PeerMisbehaved {
@@ -112,6 +119,7 @@ impl PeerMisbehaved {
             | Self::MoreThanOneName { .. }
             | Self::OkWithoutResult { .. }
             | Self::UnexpectedReply { .. } => "filexfer-02 §7",
+            Self::WrongNumberOfNames { .. } => "OpenSSH PROTOCOL §4.11",
         })
     }
 }
@@ -163,6 +171,15 @@ impl fmt::Display for PeerMisbehaved {
             }
             Self::UnknownId { id, reply } => {
                 write!(f, "the server sent {reply} for id {id}, which waits for nothing")
+            }
+            Self::WrongNumberOfNames { asked, got } if got > asked => {
+                write!(
+                    f,
+                    "the server sent more names of users or groups than the {asked} asked for"
+                )
+            }
+            Self::WrongNumberOfNames { asked, got } => {
+                write!(f, "the server sent {got} names of users or groups, {asked} were asked for")
             }
         }
     }

@@ -5,12 +5,12 @@
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use ssh_wire::{Decode, Encode, Reader};
+use ssh_wire::{Decode, Encode, Reader, Rest};
 
 use crate::{
     Attrs, OpenFlags,
     client::{Client, Response},
-    extension::{ExtendedRequest, StatVfs},
+    extension::{ExtendedRequest, IdNames, StatVfs},
     limits::{Limits, MAX_OUTSTANDING, MAX_PACKET, OUTPUT_MARK},
     memory::Memory,
     message::{FromClient, FromServer},
@@ -42,8 +42,12 @@ pub fn sftp_messages(data: &[u8]) {
     };
     if let Ok(message) = FromClient::parse(data) {
         assert_eq!(FromClient::parse(&written(&message)).as_ref(), Ok(&message));
-        if let FromClient::Extended(extended) = message {
-            let _ = ExtendedRequest::parse(extended.name, extended.fields);
+        if let FromClient::Extended(extended) = message
+            && let Ok(request) = ExtendedRequest::parse(extended.name, extended.fields)
+        {
+            let mut fields = Vec::new();
+            request.put_fields(&mut fields);
+            assert_eq!(ExtendedRequest::parse(extended.name, Rest(&fields)), Ok(request));
         }
     }
     if let Ok(message) = FromServer::parse(data) {
@@ -58,6 +62,11 @@ pub fn sftp_messages(data: &[u8]) {
                 let normal = path::normalize(entry.filename);
                 assert_eq!(path::normalize(&normal), normal);
             }
+        }
+    }
+    for most in [0, 3] {
+        if let Ok(names) = IdNames::decode(&mut Reader::new("IdNames", data), most, most) {
+            assert!(names.users.len() <= most.saturating_add(1));
         }
     }
     let _ = StatVfs::decode(&mut Reader::new("StatVfs", data));
@@ -98,10 +107,15 @@ pub fn sftp_client(data: &[u8]) {
                     let _ = client.read(&handle, 0, u32::MAX, &mut out);
                     let _ = client.readdir(&handle, &mut out);
                     let _ = client.fstatvfs(&handle, &mut out);
+                    let _ = client.copy_data((&handle, 0), 0, (&handle, 9), &mut out);
                 }
                 Response::Version => {
                     let _ = client.ask_limits(&mut out);
                     let _ = client.statvfs(b"/", &mut out);
+                    let _ = client.expand_path(b"~", &mut out);
+                    let _ = client.home_directory(b"", &mut out);
+                    let _ = client.lsetstat(b"a", &Attrs::NONE, &mut out);
+                    let _ = client.users_groups_by_id(&[0, 1], &[2], &mut out);
                 }
                 Response::Data(chunks) => {
                     assert!(chunks.len() <= usize::try_from(MAX_PACKET).unwrap_or(usize::MAX));

@@ -33,6 +33,15 @@ pub const MAX_OUTSTANDING: usize = 1024;
 /// otherwise: below the 1024 descriptors that a process usually has.
 pub const DEFAULT_MAX_HANDLES: usize = 256;
 
+/// The most users and groups together whose names one request may ask for: each costs the server a
+/// look-up, which may be in a directory on another machine.
+pub const MAX_IDS: usize = 1024;
+
+/// The longest name of a user or group, in bytes; a longer one counts as unknown. With
+/// [`MAX_IDS`] it keeps the reply within [`MAX_PACKET`]. (`LOGIN_NAME_MAX` of Linux is 256, of
+/// `useradd` 32.)
+pub const MAX_ID_NAME: usize = 128;
+
 /// Above this many bytes of output that wait, a server takes no further request: one largest
 /// reply. So a server never holds more than twice [`MAX_PACKET`] of output.
 pub const OUTPUT_MARK: usize = MAX_PACKET as usize;

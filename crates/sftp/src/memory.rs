@@ -357,6 +357,48 @@ impl FileSystem for Memory {
         self.node_mut(node)?.set(attrs)
     }
 
+    fn set_link_attrs(&mut self, path: &[u8], attrs: &Attrs) -> Result<(), StatusCode> {
+        let node = self.find(path, false)?;
+        self.node_mut(node)?.set(attrs)
+    }
+
+    fn copy(
+        &mut self,
+        from: (&mut File, u64),
+        len: Option<u64>,
+        to: (&mut File, u64),
+    ) -> Result<u64, StatusCode> {
+        if from.0.node == to.0.node {
+            return Err(StatusCode::Failure);
+        }
+        let bytes = self.content(from.0)?;
+        let start = usize::try_from(from.1).unwrap_or(usize::MAX).min(bytes.len());
+        let most = len.and_then(|len| usize::try_from(len).ok()).unwrap_or(usize::MAX);
+        let end = start.saturating_add(most).min(bytes.len());
+        let copy = Vec::from(bytes.get(start..end).unwrap_or_default());
+        self.write_at(to.0, to.1, &copy)?;
+        Ok(u64::try_from(copy.len()).unwrap_or(u64::MAX))
+    }
+
+    fn home(&mut self, user: &[u8]) -> Option<Vec<u8>> {
+        match user {
+            b"" | b"root" => Some(b"/root".to_vec()),
+            _ => None,
+        }
+    }
+
+    fn user_name(&mut self, uid: u32) -> Option<Vec<u8>> {
+        match uid {
+            0 => Some(b"root".to_vec()),
+            1 => Some(b"daemon".to_vec()),
+            _ => None,
+        }
+    }
+
+    fn group_name(&mut self, gid: u32) -> Option<Vec<u8>> {
+        (gid == 0).then(|| b"root".to_vec())
+    }
+
     fn remove(&mut self, path: &[u8]) -> Result<(), StatusCode> {
         let (dir, name, node) = self.occupied(path)?;
         if self.names(node).is_ok() {

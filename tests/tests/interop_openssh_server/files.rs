@@ -179,6 +179,40 @@ async fn paths_and_file_systems(peer: &Peer) {
     assert!(figures.blocks > 0 && figures.block_size > 0, "{figures:?}");
 }
 
+async fn copies_homes_and_names_are_the_servers(peer: &Peer) {
+    let (client, sftp, folder) = start(peer).await;
+    let (from, to) = (name(&folder, "from"), name(&folder, "to"));
+    let bytes = noise(500_000);
+    std::fs::write(&from, &bytes).unwrap();
+    let source = sftp.open_file(from.as_str()).await.unwrap();
+    let target = sftp.create(to.as_str()).await.unwrap();
+    source.copy_range_to(7, None, &target, 0).await.unwrap();
+    let beyond = source.copy_range_to(399_990, Some(300_000), &target, 0).await;
+    assert_eq!(status(beyond), StatusCode::Eof);
+    source.copy_range_to(0, Some(10), &target, 600_000).await.unwrap();
+    assert_eq!(status(source.copy_range_to(0, None, &source, 0).await), StatusCode::Failure);
+    target.close().await.unwrap();
+    let copy = std::fs::read(&to).unwrap();
+    assert!(copy[100_010..499_993] == bytes[100_017..] && copy[600_000..] == bytes[..10]);
+
+    std::os::unix::fs::symlink("nowhere", name(&folder, "link")).unwrap();
+    let times = Some(Times { accessed: 1, modified: 2 });
+    let attrs = Attrs { times, ..Attrs::NONE };
+    sftp.set_symlink_attrs(name(&folder, "link"), &attrs).await.unwrap();
+    assert_eq!(std::fs::symlink_metadata(name(&folder, "link")).unwrap().mtime(), 2);
+
+    let home = client.exec("pwd").await.unwrap().stdout;
+    let expanded = sftp.expand_path("~/below").await.unwrap();
+    assert_eq!(expanded.as_bytes(), [home.trim_ascii_end(), b"/below"].concat());
+    assert_eq!(sftp.home_directory("root").await.unwrap().as_bytes(), b"/root");
+    assert_eq!(status(sftp.expand_path("~nobody-at-all").await), StatusCode::NoSuchFile);
+    let names = sftp.names_by_id(&[0, 4_242_424], &[0]).await.unwrap();
+    assert_eq!(
+        (names.users, names.groups),
+        (vec![b"root".to_vec(), vec![]], vec![b"root".to_vec()])
+    );
+}
+
 /// Many operations of one session overlap and each gets its own answer.
 async fn operations_overlap(peer: &Peer) {
     let (_client, sftp, folder) = start(peer).await;
@@ -221,6 +255,7 @@ against_each_peer!(
     links_are_made_and_followed,
     files_are_renamed,
     paths_and_file_systems,
+    copies_homes_and_names_are_the_servers,
     operations_overlap,
     errors_say_what_and_where,
 );

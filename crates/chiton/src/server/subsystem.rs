@@ -6,7 +6,10 @@ use bytes::{Buf, Bytes};
 use sftp::server::{Config, Server};
 use ssh_connection::{Request, Stream};
 
-use super::{fs::Root, relay};
+use super::{
+    fs::{Root, Stop},
+    relay,
+};
 use crate::channel::Channel;
 
 /// Pieces of input that are handled in one go. Each is a packet of the client, 32 KiB mostly.
@@ -42,9 +45,19 @@ impl Work {
     }
 }
 
+/// Nobody waits any more for what a thread is doing.
+struct StopWhenGone(Stop);
+
+impl Drop for StopWhenGone {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
 /// Serves SFTP on a channel. While files are read and written for the next requests, the answers
 /// to the last ones are sent.
 pub(super) async fn sftp(channel: &Channel, root: Root) {
+    let _stop = StopWhenGone(root.stop());
     let mut work = Work {
         server: Server::new(root, &Config::default()),
         input: VecDeque::new(),

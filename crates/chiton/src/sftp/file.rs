@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use sftp::{
-    Attrs, OpenFlags, StatusCode,
+    Attrs, Extension, OpenFlags, StatusCode,
     client::{Client, Handle, RequestId, Response},
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -299,6 +299,38 @@ impl File {
             self.sftp.ask(request).await.and_then(expect_ok)
         };
         ask.await.map_err(|kind| self.error("set_attrs", kind))
+    }
+
+    /// Copies content to another open file without its coming here (`copy-data`): `len` bytes from
+    /// `offset`, or everything up to the end if there is no `len`.
+    ///
+    /// # Errors
+    /// The server's answer: a failure if both are the same file, and "end of file" if there is less
+    /// than `len`, though OpenSSH's server does not notice if what is missing is below 64 KiB.
+    /// A server without the extension, or the end of the connection.
+    ///
+    /// # Cancel safety
+    /// The server goes on copying.
+    pub async fn copy_range_to(
+        &self,
+        offset: u64,
+        len: Option<u64>,
+        target: &Self,
+        target_offset: u64,
+    ) -> Result<(), Error> {
+        self.sftp.need(Extension::CopyData, "copy", &self.path)?;
+        // 0 means everything on the wire.
+        if len == Some(0) {
+            return Ok(());
+        }
+        let copy = async {
+            let (from, to) = (self.handle()?, target.handle()?);
+            let request = |client: &mut Client, out: &mut Vec<u8>| {
+                client.copy_data((&from, offset), len.unwrap_or(0), (&to, target_offset), out)
+            };
+            self.sftp.ask(request).await.and_then(expect_ok)
+        };
+        copy.await.map_err(|kind| self.error("copy", kind))
     }
 
     /// Waits for what was written to be confirmed and closes the file.

@@ -10,7 +10,7 @@ mod transfer;
 pub use ::sftp::{
     Attrs, Extension, FileType, Permissions, Status, StatusCode,
     attrs::{Owner, Times},
-    extension::StatVfs,
+    extension::{IdNames, StatVfs},
 };
 pub use file::{File, OpenOptions};
 pub use path::RemotePath;
@@ -21,7 +21,10 @@ pub use transfer::{
 
 use std::{path::PathBuf, sync::Arc};
 
-use sftp::client::{Client as Codec, Handle, Name, RequestId, Response};
+use sftp::{
+    client::{Client as Codec, Handle, Name, RequestId, Response},
+    limits::MAX_IDS,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
@@ -385,6 +388,71 @@ impl Sftp {
                 other => Err(unexpected(other)),
             })
             .map_err(|kind| error("statvfs", path.as_bytes(), kind))
+    }
+
+    /// Changes owner, permissions or times of what is at `path`; of a link itself
+    /// (`lsetstat@openssh.com`). A size cannot be changed so.
+    ///
+    /// # Errors
+    /// The server's answer, a server without the extension, or the end of the connection.
+    pub async fn set_symlink_attrs(
+        &self,
+        path: impl Into<RemotePath>,
+        attrs: &Attrs,
+    ) -> Result<(), Error> {
+        let path = path.into();
+        self.need(Extension::Lsetstat, "set_symlink_attrs", &path)?;
+        self.act("set_symlink_attrs", &path, |client, out| {
+            client.lsetstat(path.as_bytes(), attrs, out)
+        })
+        .await
+    }
+
+    /// The absolute path of one in which `~` and `~user` at the beginning stand for homes
+    /// (`expand-path@openssh.com`).
+    ///
+    /// # Errors
+    /// The server's answer, a server without the extension, or the end of the connection.
+    pub async fn expand_path(&self, path: impl Into<RemotePath>) -> Result<RemotePath, Error> {
+        let path = path.into();
+        self.need(Extension::ExpandPath, "expand_path", &path)?;
+        let reply = self.ask(|client, out| client.expand_path(path.as_bytes(), out)).await;
+        reply.and_then(expect_path).map_err(|kind| error("expand_path", path.as_bytes(), kind))
+    }
+
+    /// Where a user is at home (`home-directory`); the one who is logged in if `user` is empty.
+    ///
+    /// # Errors
+    /// The server's answer, which does not tell whether there is no such user; a server without
+    /// the extension, or the end of the connection.
+    pub async fn home_directory(&self, user: &str) -> Result<RemotePath, Error> {
+        let name = RemotePath::from(user);
+        self.need(Extension::HomeDirectory, "home_directory", &name)?;
+        let reply = self.ask(|client, out| client.home_directory(user.as_bytes(), out)).await;
+        reply.and_then(expect_path).map_err(|kind| error("home_directory", user.as_bytes(), kind))
+    }
+
+    /// The server's names for numbers of users and groups (`users-groups-by-id@openssh.com`), in
+    /// the order of the numbers; empty where it knows none.
+    ///
+    /// # Errors
+    /// The server's answer, a server without the extension, or the end of the connection.
+    pub async fn names_by_id(&self, users: &[u32], groups: &[u32]) -> Result<IdNames, Error> {
+        self.need(Extension::UsersGroupsById, "names_by_id", &RemotePath::from(""))?;
+        let mut names = IdNames::default();
+        let requests = (users.chunks(MAX_IDS).map(|users| (users, &[][..])))
+            .chain(groups.chunks(MAX_IDS).map(|groups| (&[][..], groups)));
+        for (users, groups) in requests {
+            let reply = self.ask(|client, out| client.users_groups_by_id(users, groups, out)).await;
+            let reply = reply.and_then(|reply| match reply {
+                Response::IdNames(names) => Ok(names),
+                other => Err(unexpected(other)),
+            });
+            let more = reply.map_err(|kind| error("names_by_id", &[], kind))?;
+            names.users.extend(more.users);
+            names.groups.extend(more.groups);
+        }
+        Ok(names)
     }
 
     fn need(

@@ -1,8 +1,14 @@
 //! Files, beneath one directory.
 
-use std::{fs, os::unix::fs::symlink};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt as _, symlink},
+};
 
-use chiton::Error;
+use chiton::{
+    Error,
+    sftp::{Attrs, StatusCode, Times},
+};
 
 use crate::common::World;
 
@@ -41,6 +47,34 @@ async fn directories_are_made_listed_renamed_and_removed() {
     assert_eq!(sftp.canonicalize("dir/../dir").await.unwrap().as_bytes(), b"/dir");
     assert_eq!(sftp.canonicalize(".").await.unwrap().as_bytes(), b"/");
     assert!(sftp.statvfs("/").await.unwrap().blocks > 0);
+}
+
+#[tokio::test]
+async fn every_extension_is_served() {
+    let world = World::new().await;
+    let client = world.client().await;
+    let sftp = client.open_sftp().await.unwrap();
+    sftp.write("from", b"content").await.unwrap();
+    let (from, to) = (sftp.open_file("from").await.unwrap(), sftp.create("to").await.unwrap());
+    from.copy_range_to(3, None, &to, 1).await.unwrap();
+    from.copy_range_to(0, Some(1), &to, 0).await.unwrap();
+    from.copy_range_to(0, Some(0), &to, 100).await.unwrap();
+    to.close().await.unwrap();
+    assert_eq!(sftp.read("to").await.unwrap(), b"ctent");
+    let link = world.root.path().join("link");
+    symlink("/nowhere", &link).unwrap();
+    let times = Some(Times { accessed: 1, modified: 2 });
+    sftp.set_symlink_attrs("link", &Attrs { times, ..Attrs::NONE }).await.unwrap();
+    assert_eq!(fs::symlink_metadata(&link).unwrap().mtime(), 2);
+    assert_eq!(sftp.expand_path("~/to").await.unwrap().as_bytes(), b"/to");
+    let stranger = sftp.expand_path("~nobody at all/x").await.unwrap_err();
+    assert_eq!(stranger.sftp_status(), Some(StatusCode::NoSuchFile));
+    assert_eq!(sftp.home_directory("").await.unwrap().as_bytes(), b"/");
+    // More than one request can have.
+    let users: Vec<u32> = (0..3000).map(|n| if n == 1500 { 0 } else { 4_000_000 }).collect();
+    let names = sftp.names_by_id(&users, &[0]).await.unwrap();
+    assert_eq!((names.users.len(), names.groups.len()), (3000, 1));
+    assert_eq!((&names.users[1500][..], &names.users[1][..]), (&b"root"[..], &b""[..]));
 }
 
 #[tokio::test]

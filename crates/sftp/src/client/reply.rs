@@ -8,7 +8,7 @@ use ssh_wire::{Decode, DecodeError, PeerText, Reader, Rest};
 use super::{Arriving, Asked, Expected, Handle, Name, Reply, RequestId, Response, Session};
 use crate::{
     Chunks, Error, Extensions, Limits, PeerMisbehaved, Status, StatusCode,
-    extension::{Extension, StatVfs},
+    extension::{Extension, IdNames, StatVfs},
     limits::MAX_HANDLE_LEN,
     message::{self, Data, Entries, FromServer},
 };
@@ -158,6 +158,17 @@ impl Session {
             Expected::Limits => {
                 self.limits = parse::<Limits>(asked, fields)?;
                 Response::Limits(self.limits)
+            }
+            Expected::IdNames { users, groups } => {
+                let mut reader = Reader::new(asked.operation, fields.0);
+                let names = IdNames::decode(&mut reader, users, groups)?;
+                let (got_users, got_groups) = (names.users.len(), names.groups.len());
+                for (asked, got) in [(users, got_users), (groups, got_groups)] {
+                    if asked != got {
+                        return Err(PeerMisbehaved::WrongNumberOfNames { asked, got }.into());
+                    }
+                }
+                Response::IdNames(names)
             }
             _ => return Err(unexpected(asked, "EXTENDED_REPLY")),
         };

@@ -7,7 +7,7 @@ use ssh_wire::{Encode, Message, Rest, put_with_length};
 use super::{Asked, Client, Expected, Handle, RequestId, Session};
 use crate::{
     Attrs, OpenFlags, RequestError,
-    extension::Extension,
+    extension::{ExtendedRequest, Extension, Ids},
     limits::{MAX_DATA, MAX_OUTSTANDING},
     message::{
         Close, Extended, Fsetstat, Fstat, Init, Lstat, Mkdir, Open, Opendir, Pairs, Read, Readdir,
@@ -83,7 +83,7 @@ impl Session {
         out: &mut Vec<u8>,
         extension: Extension,
         result: Expected,
-        fields: &[&[u8]],
+        request: &ExtendedRequest<'_>,
     ) -> Result<RequestId, RequestError> {
         if !self.server.is_some_and(|offered| offered.contains(extension)) {
             return Err(RequestError::NotOffered(extension));
@@ -91,7 +91,7 @@ impl Session {
         let name = extension.name();
         self.send(out, Asked { operation: name, result }, 0, |id, out| {
             Extended { id, name: name.as_bytes(), fields: Rest(&[]) }.encode(out);
-            fields.iter().for_each(|field| field.encode(out));
+            request.put_fields(out);
         })
     }
 }
@@ -310,13 +310,15 @@ impl Client {
         new: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<RequestId, RequestError> {
-        self.session.extended(out, Extension::PosixRename, Expected::Nothing, &[old, new])
+        let request = ExtendedRequest::PosixRename { old, new };
+        self.session.extended(out, Extension::PosixRename, Expected::Nothing, &request)
     }
 
     /// Asks how full the file system at `path` is. [`RequestError::NotOffered`] without
     /// [`Extension::StatVfs`].
     pub fn statvfs(&mut self, path: &[u8], out: &mut Vec<u8>) -> Result<RequestId, RequestError> {
-        self.session.extended(out, Extension::StatVfs, Expected::StatVfs, &[path])
+        let request = ExtendedRequest::StatVfs { path };
+        self.session.extended(out, Extension::StatVfs, Expected::StatVfs, &request)
     }
 
     /// Asks how full the file system of an open file is. [`RequestError::NotOffered`] without
@@ -326,8 +328,8 @@ impl Client {
         handle: &Handle,
         out: &mut Vec<u8>,
     ) -> Result<RequestId, RequestError> {
-        let fields = [handle.as_bytes()];
-        self.session.extended(out, Extension::FstatVfs, Expected::StatVfs, &fields)
+        let request = ExtendedRequest::FstatVfs { handle: handle.as_bytes() };
+        self.session.extended(out, Extension::FstatVfs, Expected::StatVfs, &request)
     }
 
     /// Makes `new` a second name for `old`. [`RequestError::NotOffered`] without
@@ -338,19 +340,95 @@ impl Client {
         new: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<RequestId, RequestError> {
-        self.session.extended(out, Extension::HardLink, Expected::Nothing, &[old, new])
+        let request = ExtendedRequest::HardLink { old, new };
+        self.session.extended(out, Extension::HardLink, Expected::Nothing, &request)
     }
 
     /// Waits until the content of an open file is on the disk. [`RequestError::NotOffered`]
     /// without [`Extension::Fsync`].
     pub fn fsync(&mut self, handle: &Handle, out: &mut Vec<u8>) -> Result<RequestId, RequestError> {
-        let fields = [handle.as_bytes()];
-        self.session.extended(out, Extension::Fsync, Expected::Nothing, &fields)
+        let request = ExtendedRequest::Fsync { handle: handle.as_bytes() };
+        self.session.extended(out, Extension::Fsync, Expected::Nothing, &request)
     }
 
     /// Asks what the server accepts; worth doing once at the start. [`RequestError::NotOffered`]
     /// without [`Extension::Limits`].
     pub fn ask_limits(&mut self, out: &mut Vec<u8>) -> Result<RequestId, RequestError> {
-        self.session.extended(out, Extension::Limits, Expected::Limits, &[])
+        let request = ExtendedRequest::Limits;
+        self.session.extended(out, Extension::Limits, Expected::Limits, &request)
+    }
+
+    /// Sets attributes of what is at `path`; of a link itself. A size is refused by servers.
+    /// [`RequestError::NotOffered`] without [`Extension::Lsetstat`].
+    pub fn lsetstat(
+        &mut self,
+        path: &[u8],
+        attrs: &Attrs,
+        out: &mut Vec<u8>,
+    ) -> Result<RequestId, RequestError> {
+        let request = ExtendedRequest::Lsetstat { path, attrs: *attrs };
+        self.session.extended(out, Extension::Lsetstat, Expected::Nothing, &request)
+    }
+
+    /// Asks for the absolute form of a path in which `~` and `~user` at the beginning stand for
+    /// homes. Answered as [`Self::realpath`]. [`RequestError::NotOffered`] without
+    /// [`Extension::ExpandPath`].
+    pub fn expand_path(
+        &mut self,
+        path: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<RequestId, RequestError> {
+        let request = ExtendedRequest::ExpandPath { path };
+        self.session.extended(out, Extension::ExpandPath, Expected::Path, &request)
+    }
+
+    /// Copies content from one open file to another, without its coming here: `len` bytes, or
+    /// everything up to the end if that is 0. The status "end of file" says that there was less.
+    /// [`RequestError::NotOffered`] without [`Extension::CopyData`].
+    pub fn copy_data(
+        &mut self,
+        from: (&Handle, u64),
+        len: u64,
+        to: (&Handle, u64),
+        out: &mut Vec<u8>,
+    ) -> Result<RequestId, RequestError> {
+        let request = ExtendedRequest::CopyData {
+            from: from.0.as_bytes(),
+            from_offset: from.1,
+            len,
+            to: to.0.as_bytes(),
+            to_offset: to.1,
+        };
+        self.session.extended(out, Extension::CopyData, Expected::Nothing, &request)
+    }
+
+    /// Asks where a user is at home; the one who is logged in if `user` is empty. Answered as
+    /// [`Self::realpath`]. [`RequestError::NotOffered`] without [`Extension::HomeDirectory`].
+    pub fn home_directory(
+        &mut self,
+        user: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<RequestId, RequestError> {
+        let request = ExtendedRequest::HomeDirectory { user };
+        self.session.extended(out, Extension::HomeDirectory, Expected::Path, &request)
+    }
+
+    /// Asks for the names of users and groups; servers answer
+    /// [`MAX_IDS`](crate::limits::MAX_IDS) of them at least. [`RequestError::NotOffered`] without
+    /// [`Extension::UsersGroupsById`].
+    pub fn users_groups_by_id(
+        &mut self,
+        users: &[u32],
+        groups: &[u32],
+        out: &mut Vec<u8>,
+    ) -> Result<RequestId, RequestError> {
+        let bytes = |ids: &[u32]| ids.iter().flat_map(|id| id.to_be_bytes()).collect::<Vec<_>>();
+        let (uids, gids) = (bytes(users), bytes(groups));
+        let request = ExtendedRequest::UsersGroupsById {
+            users: Ids::from_bytes(&uids).unwrap_or_default(),
+            groups: Ids::from_bytes(&gids).unwrap_or_default(),
+        };
+        let result = Expected::IdNames { users: users.len(), groups: groups.len() };
+        self.session.extended(out, Extension::UsersGroupsById, result, &request)
     }
 }

@@ -73,7 +73,19 @@ fn request(client: &mut Client, recorded: &FromClient<'_>) -> Result<Vec<u8>, Re
                 E::FstatVfs { handle: bytes } => client.fstatvfs(&handle(bytes), o),
                 E::HardLink { old, new } => client.hardlink(old, new, o),
                 E::Fsync { handle: bytes } => client.fsync(&handle(bytes), o),
+                E::Lsetstat { path, attrs } => client.lsetstat(path, &attrs, o),
                 E::Limits => client.ask_limits(o),
+                E::ExpandPath { path } => client.expand_path(path, o),
+                E::CopyData { from, from_offset, len, to, to_offset } => {
+                    let (from, to) = (handle(from), handle(to));
+                    client.copy_data((&from, from_offset), len, (&to, to_offset), o)
+                }
+                E::HomeDirectory { user } => client.home_directory(user, o),
+                E::UsersGroupsById { users, groups } => {
+                    let (users, groups) = (users.iter().collect(), groups.iter().collect());
+                    let (users, groups): (Vec<u32>, Vec<u32>) = (users, groups);
+                    client.users_groups_by_id(&users, &groups, o)
+                }
                 E::Unknown { .. } => return Ok(out),
             }
         }
@@ -119,12 +131,17 @@ fn requests_and_replies_of_openssh_are_written_and_understood() {
             (FromServer::Attributes(theirs), Response::Attrs(ours)) => theirs.attrs == *ours,
             (FromServer::ExtendedReply(_), Response::StatVfs(ours)) => ours.max_name_len == 255,
             (FromServer::ExtendedReply(_), Response::Limits(ours)) => ours.max_read == MAX_DATA,
+            (FromServer::ExtendedReply(theirs), Response::IdNames(ours)) => {
+                let mut written = Vec::new();
+                ours.encode(&mut written);
+                theirs.fields.0 == written
+            }
             _ => false,
         };
         assert!(same, "{label}: {response:?}");
         understood += 1;
     }
-    assert_eq!(understood, 76);
+    assert_eq!(understood, 89);
     assert_eq!(client.extensions(), Some(Extensions::all()));
     assert_eq!((client.outstanding(), client.poll()), (0, None));
 }
@@ -139,6 +156,14 @@ fn every_wrong_reply_ends_the_session_with_what_the_server_did() {
     let remove: Ask = |client, out| client.remove(b"p", out);
     let readdir: Ask = |client, out| client.readdir(&handle(b"h"), out);
     let realpath: Ask = |client, out| client.realpath(b"p", out);
+    let ids: Ask = |client, out| client.users_groups_by_id(&[1, 2], &[3], out);
+    let names_of = |users: &[&[u8]], groups: &[&[u8]]| {
+        let list = |names: &[&[u8]]| names.iter().map(|name| name.to_vec()).collect();
+        let mut reply = [201, 0, 0, 0, 1].to_vec();
+        IdNames { users: list(users), groups: list(groups) }.encode(&mut reply);
+        reply
+    };
+    let (few, many) = (names_of(&[b"a"], &[b"b"]), names_of(&[b"a", b"b"], &[&b"c"[..]; 9]));
     let id = 1;
     let mut two = Vec::new();
     2_u32.encode(&mut two);
@@ -185,6 +210,9 @@ fn every_wrong_reply_ends_the_session_with_what_the_server_did() {
             &Rest(&two),
             PeerMisbehaved::MoreThanOneName { operation: "REALPATH", count: 2 },
         ),
+        (ids, &Rest(&few), PeerMisbehaved::WrongNumberOfNames { asked: 2, got: 1 }),
+        (ids, &Rest(&many), PeerMisbehaved::WrongNumberOfNames { asked: 1, got: 2 }),
+        (ids, &status(StatusCode::Ok), ok_without("users-groups-by-id@openssh.com")),
         (
             stat,
             &message::Attributes { id: 2, attrs },
@@ -567,6 +595,35 @@ proptest! {
     }
 }
 
+fn every_extension_of_later_years_reaches_the_server(pair: &mut Pair) {
+    let flags = OpenFlags::READ | OpenFlags::WRITE | OpenFlags::CREATE;
+    let (one, two) = (pair.open(b"dir/one", flags), pair.open(b"dir/two", flags));
+    assert_eq!(pair.status(|c, out| c.write(&one, 0, b"content", out)), StatusCode::Ok);
+    let copied = pair.status(|c, out| c.copy_data((&one, 3), 0, (&two, 1), out));
+    assert_eq!(copied, StatusCode::Ok);
+    let copy = pair.ask(|c, out| c.read(&two, 0, 100, out));
+    assert_eq!(copy, Response::Data(Chunks::from(Bytes::from_static(b"\0tent"))));
+    for (handle, path) in [(&one, &b"dir/one"[..]), (&two, b"dir/two")] {
+        assert_eq!(pair.status(|c, out| c.close(handle, out)), StatusCode::Ok);
+        assert_eq!(pair.status(|c, out| c.remove(path, out)), StatusCode::Ok);
+    }
+    let mode = Attrs::with_mode(0o711);
+    assert_eq!(pair.status(|c, out| c.lsetstat(b"dir/file", &mode, out)), StatusCode::Ok);
+    assert_eq!(
+        pair.ask(|c, out| c.expand_path(b"~/dir", out)),
+        Response::Path(b"/home/user/dir".to_vec())
+    );
+    let home = pair.ask(|c, out| c.home_directory(b"", out));
+    assert_eq!(home, Response::Path(b"/root".to_vec()));
+    assert_eq!(
+        pair.ask(|c, out| c.users_groups_by_id(&[1, 77, 0], &[0], out)),
+        Response::IdNames(IdNames {
+            users: [&b"daemon"[..], b"", b"root"].map(Vec::from).to_vec(),
+            groups: alloc::vec![b"root".to_vec()],
+        })
+    );
+}
+
 #[test]
 fn every_operation_reaches_the_server() {
     let mut pair = Pair::new(1);
@@ -601,6 +658,7 @@ fn every_operation_reaches_the_server() {
     assert_eq!(pair.status(|c, out| c.posix_rename(b"hard", b"link", out)), StatusCode::Ok);
     assert!(pair.attrs(|c, out| c.lstat(b"link", out)).is_file());
     assert!(matches!(pair.ask(|c, out| c.statvfs(b"/", out)), Response::StatVfs(_)));
+    every_extension_of_later_years_reaches_the_server(&mut pair);
     assert_eq!(pair.status(|c, out| c.rmdir(b"dir", out)), StatusCode::Failure);
     let Response::Handle(dir) = pair.ask(|c, out| c.opendir(b".", out)) else { panic!() };
     let Response::Names(names) = pair.ask(|c, out| c.readdir(&dir, out)) else { panic!() };

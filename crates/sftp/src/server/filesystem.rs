@@ -116,6 +116,38 @@ pub trait FileSystem {
     /// How full the file system of an open file is.
     fn file_stat_vfs(&mut self, file: &mut Self::File) -> Result<StatVfs, StatusCode>;
 
+    /// Sets the one attribute that `attrs` has, of what is at `path`; of a link itself. Never a
+    /// size. Otherwise called as [`Self::set_file_attrs`].
+    fn set_link_attrs(&mut self, path: &[u8], attrs: &Attrs) -> Result<(), StatusCode>;
+
+    /// Copies `len` bytes from one open file to another, or everything up to the end if there is
+    /// no `len`, and says how many were copied: fewer only if the file ends.
+    /// [`StatusCode::Failure`] if both are the same file. Both offsets are below 2^63, and the
+    /// server has checked for what the files were opened.
+    fn copy(
+        &mut self,
+        from: (&mut Self::File, u64),
+        len: Option<u64>,
+        to: (&mut Self::File, u64),
+    ) -> Result<u64, StatusCode>;
+
+    /// The absolute path of a user's home, if there is such a user; of the client's own if `user`
+    /// is empty.
+    fn home(&mut self, user: &[u8]) -> Option<Vec<u8>>;
+
+    /// The name of a user; none is known unless said otherwise. Not called again for a user whose
+    /// name a listing needs again soon.
+    fn user_name(&mut self, uid: u32) -> Option<Vec<u8>> {
+        let _ = uid;
+        None
+    }
+
+    /// The name of a group, as [`Self::user_name`].
+    fn group_name(&mut self, gid: u32) -> Option<Vec<u8>> {
+        let _ = gid;
+        None
+    }
+
     /// The extensions that are offered; the others are answered
     /// [`StatusCode::OpUnsupported`] without being called. All, unless said otherwise.
     fn extensions(&self) -> Extensions {

@@ -88,6 +88,28 @@ impl<F: FileSystem> Handles<F> {
         }
     }
 
+    /// Two open files that are not the same, for reading and for writing.
+    pub(super) fn files(
+        &mut self,
+        from: &[u8],
+        to: &[u8],
+    ) -> Result<(&mut OpenFile<F>, &mut OpenFile<F>), StatusCode> {
+        let number = |handle: &[u8]| handle.try_into().map(u32::from_be_bytes).ok();
+        let (Some(from), Some(to)) = (number(from), number(to)) else {
+            return Err(StatusCode::NoSuchFile);
+        };
+        if !self.table.contains_key(&from) || !self.table.contains_key(&to) {
+            return Err(StatusCode::NoSuchFile);
+        }
+        let mut between = self.table.range_mut(from.min(to)..=from.max(to));
+        let (Some((_, Open::File(low))), Some((_, Open::File(high)))) =
+            (between.next(), between.next_back())
+        else {
+            return Err(StatusCode::Failure);
+        };
+        Ok(if from < to { (low, high) } else { (high, low) })
+    }
+
     pub(super) fn dir(&mut self, handle: &[u8]) -> Result<&mut OpenDir<F>, StatusCode> {
         match self.get(handle) {
             Some(Open::Dir(dir)) => Ok(dir),

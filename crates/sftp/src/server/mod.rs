@@ -20,11 +20,12 @@ pub use filesystem::{DirEntry, FileSystem};
 
 use crate::{
     Attrs, Error, Extensions, Limits, OpenFlags, PeerMisbehaved, StatusCode,
-    extension::{ExtendedRequest, Extension},
+    extension::{ExtendedRequest, Extension, IdNames, Ids},
     frame::{Request, RequestReader},
-    limits::{DEFAULT_MAX_HANDLES, MAX_DATA, OUTPUT_MARK},
+    limits::{DEFAULT_MAX_HANDLES, MAX_DATA, MAX_ID_NAME, MAX_IDS, OUTPUT_MARK},
     longname::longname,
     message::{self, Entry, FromClient, Pairs, put_packet, put_pair},
+    path::join,
 };
 use handles::{Handles, OpenDir, OpenFile};
 
@@ -372,11 +373,87 @@ impl<F: FileSystem> Server<F> {
                 let answer = self.fs.file_stat_vfs(&mut file.file)?;
                 put_extended(id, &answer, out)
             }
+            ExtendedRequest::Lsetstat { attrs: Attrs { size: Some(_), .. }, .. } => {
+                Err(StatusCode::BadMessage)
+            }
+            ExtendedRequest::Lsetstat { path, attrs } => {
+                let path = existing(path)?;
+                last_error(attrs.one_by_one().map(|one| self.fs.set_link_attrs(path, &one)))
+            }
+            ExtendedRequest::ExpandPath { path } => self.expand_path(id, path, out),
+            ExtendedRequest::CopyData { from, from_offset, len, to, to_offset } => {
+                self.copy_data((from, from_offset), len, (to, to_offset))
+            }
+            ExtendedRequest::HomeDirectory { user } => {
+                let home = self.fs.home(user).ok_or(StatusCode::Failure)?;
+                put_path(id, &home, out)
+            }
+            ExtendedRequest::UsersGroupsById { users, groups } => {
+                self.names_by_id(id, users, groups, out)
+            }
             ExtendedRequest::Limits => {
                 put_extended(id, &Limits::of_server(self.handles.limit()), out)
             }
             ExtendedRequest::Unknown { .. } => Err(StatusCode::OpUnsupported),
         }
+    }
+}
+
+/// A part of [`Server::extended`] each.
+impl<F: FileSystem> Server<F> {
+    /// `~` stands for where the session begins, `~user` for a user's home.
+    fn expand_path(&mut self, id: u32, path: &[u8], out: &mut Vec<u8>) -> Answer {
+        let path = match path.strip_prefix(b"~") {
+            None if path.is_empty() => b".".to_vec(),
+            None => existing(path)?.to_vec(),
+            Some(rest) => {
+                let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+                let (user, rest) = rest.split_at_checked(end).unwrap_or_default();
+                let home = if user.is_empty() { Some(b".".to_vec()) } else { self.fs.home(user) };
+                let Some(home) = home else {
+                    let (code, message) = (StatusCode::NoSuchFile, b"no such user");
+                    put_packet(out, &message::Status { id, code, message, language: b"" });
+                    return Ok(());
+                };
+                let start = rest.iter().position(|byte| *byte != b'/').unwrap_or(rest.len());
+                let rest = rest.get(start..).unwrap_or_default();
+                existing(&join(&home, rest))?.to_vec()
+            }
+        };
+        let path = self.fs.real_path(&path)?;
+        put_path(id, &path, out)
+    }
+
+    fn copy_data(&mut self, from: (&[u8], u64), len: u64, to: (&[u8], u64)) -> Answer {
+        let (source, target) = self.handles.files(from.0, to.0)?;
+        if !source.flags.readable() || !target.flags.writable() {
+            return Err(StatusCode::NoSuchFile);
+        }
+        check_offset(from.1)?;
+        check_offset(to.1)?;
+        let len = Some(len).filter(|len| *len != 0);
+        let copied = self.fs.copy((&mut source.file, from.1), len, (&mut target.file, to.1))?;
+        if len.is_some_and(|len| copied < len) { Err(StatusCode::Eof) } else { Ok(()) }
+    }
+
+    fn names_by_id(
+        &mut self,
+        id: u32,
+        users: Ids<'_>,
+        groups: Ids<'_>,
+        out: &mut Vec<u8>,
+    ) -> Answer {
+        if users.len().saturating_add(groups.len()) > MAX_IDS {
+            return Err(StatusCode::Failure);
+        }
+        let known = |name: Option<Vec<u8>>| {
+            name.filter(|name| name.len() <= MAX_ID_NAME).unwrap_or_default()
+        };
+        let names = IdNames {
+            users: users.iter().map(|uid| known(self.fs.user_name(uid))).collect(),
+            groups: groups.iter().map(|gid| known(self.fs.group_name(gid))).collect(),
+        };
+        put_extended(id, &names, out)
     }
 }
 
