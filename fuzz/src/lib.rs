@@ -26,6 +26,7 @@ const CRATES: &[(&str, &[(&str, Body)])] = &[
     ("ssh-keys", ssh_keys::fuzzing::TARGETS),
     ("ssh-transport", ssh_transport::fuzzing::TARGETS),
     ("ssh-auth", ssh_auth::fuzzing::TARGETS),
+    ("ssh-agent", ssh_agent::fuzzing::TARGETS),
     ("ssh-connection", ssh_connection::fuzzing::TARGETS),
     ("sftp", sftp::fuzzing::TARGETS),
     ("chiton", chiton::fuzzing::TARGETS),

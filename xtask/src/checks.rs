@@ -7,12 +7,13 @@ use std::process::Command;
 use crate::command::{Done, Failure, cargo, output, run, stdout, target};
 
 /// The crates that a device without an operating system can use.
-const NO_STD: [&str; 7] = [
+const NO_STD: [&str; 8] = [
     "chiton-wire",
     "chiton-crypto",
     "chiton-keys",
     "chiton-transport",
     "chiton-auth",
+    "chiton-agent",
     "chiton-connection",
     "chiton-sftp",
 ];
