@@ -12,6 +12,9 @@ use crate::command::{Done, Failure, output, run, stdout, workspace};
 
 const INSTALLED: [&str; 3] = ["openssh-server", "openssh-client", "openssh-sftp-server"];
 
+/// OpenSSH's own regression tests: where they are put, the package, and its suite.
+const REGRESS: (&str, &str, &str) = ("openssh-9.2-tests", "openssh-tests", "bookworm");
+
 /// One generation of OpenSSH.
 struct Peer {
     /// The folder under `target/peers`.
@@ -47,6 +50,23 @@ pub(crate) fn fetch() -> Done {
         let version = check(peer, &found)?;
         eprintln!("xtask: peer {version} in {}", found.display());
     }
+    fetch_regress()
+}
+
+/// Downloads OpenSSH's regression tests where they are not there yet.
+fn fetch_regress() -> Done {
+    let (name, package, suite) = REGRESS;
+    let folder = workspace().join("target/peers").join(name);
+    if !folder.join("usr/lib/openssh/regress/test-exec.sh").exists() {
+        download(suite, &[package], &folder).map_err(|failure| {
+            Failure::new(format!(
+                "cannot get OpenSSH's regression tests from Debian's {suite}: {failure}\nPut the \
+                 unpacked package {package} of that suite into {} (dpkg-deb -x PACKAGE FOLDER)",
+                folder.display(),
+            ))
+        })?;
+    }
+    eprintln!("xtask: OpenSSH's regression tests in {}", folder.display());
     Ok(())
 }
 
@@ -94,7 +114,7 @@ fn unpacked(peer: &Peer) -> Done<PathBuf> {
     if version_of(&folder.join("usr/bin/ssh")).starts_with(peer.version) {
         return Ok(folder);
     }
-    download(peer, &folder).map_err(|failure| {
+    download(peer.suite, &INSTALLED, &folder).map_err(|failure| {
         Failure::new(format!(
             "cannot get the peer {} from Debian's {}: {failure}\nThe interop tests need it: put \
              the unpacked packages {} of that suite into {} (dpkg-deb -x PACKAGE FOLDER)",
@@ -109,10 +129,11 @@ fn unpacked(peer: &Peer) -> Done<PathBuf> {
 
 /// Downloads the packages with an apt state of their own, which leaves the system's as it is, and
 /// unpacks them.
-fn download(peer: &Peer, folder: &Path) -> Done {
-    eprintln!("xtask: downloading {} from {}", INSTALLED.join(", "), peer.suite);
+fn download(suite: &str, packages: &[&str], folder: &Path) -> Done {
+    eprintln!("xtask: downloading {} from {suite}", packages.join(", "));
     let io = |error: std::io::Error| Failure::new(format!("{}: {error}", folder.display()));
-    let new = folder.with_file_name(format!("{}.new", peer.folder));
+    let name = folder.file_name().unwrap_or_default().display();
+    let new = folder.with_file_name(format!("{name}.new"));
     if new.exists() {
         fs::remove_dir_all(&new).map_err(io)?;
     }
@@ -121,7 +142,7 @@ fn download(peer: &Peer, folder: &Path) -> Done {
         fs::create_dir_all(apt_folder.join(part)).map_err(io)?;
     }
     let sources = apt_folder.join("peer.sources");
-    fs::write(&sources, source_entry(peer.suite)?).map_err(io)?;
+    fs::write(&sources, source_entry(suite)?).map_err(io)?;
 
     let apt = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
@@ -138,7 +159,7 @@ fn download(peer: &Peer, folder: &Path) -> Done {
     };
     apt(&["update"])?;
     let mut arguments = vec!["download"];
-    arguments.extend(INSTALLED);
+    arguments.extend(packages);
     apt(&arguments)?;
 
     for entry in fs::read_dir(&apt_folder).map_err(io)? {

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// One option of a command line.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
     /// `-v`
     Flag(char),

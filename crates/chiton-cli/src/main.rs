@@ -17,6 +17,7 @@ mod key_file;
 mod log;
 mod options;
 mod progress;
+mod reach;
 mod session;
 mod sftp;
 mod signals;

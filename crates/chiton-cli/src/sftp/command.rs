@@ -113,6 +113,8 @@ pub(crate) enum Command {
     },
     Pwd,
     Rename {
+        /// `-l`: only if no file has the new name.
+        exclusive: bool,
         from: Word,
         to: Word,
     },
@@ -185,7 +187,7 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("pwd", "", "Print the remote directory"),
     ("quit", "", "Quit"),
     ("reget", "[-fpR] remote [local]", "Go on with a download that was broken off"),
-    ("rename", "oldpath newpath", "Rename a remote file"),
+    ("rename", "[-l] oldpath newpath", "Rename a remote file (-l: replace none)"),
     ("reput", "[-fpR] local [remote]", "Go on with an upload that was broken off"),
     ("rm", "path", "Delete remote files"),
     ("rmdir", "path", "Delete an empty remote directory"),
@@ -358,7 +360,14 @@ fn other(name: &'static str, args: &mut Args<'_>) -> Result<Command, CommandErro
         "mkdir" => Command::Mkdir(args.required()?),
         "progress" => Command::Progress,
         "pwd" => Command::Pwd,
-        "rename" => Command::Rename { from: args.required()?, to: args.required()? },
+        "rename" => {
+            let mut exclusive = false;
+            args.flags(|flag| {
+                exclusive |= flag == b'l';
+                flag == b'l'
+            })?;
+            Command::Rename { exclusive, from: args.required()?, to: args.required()? }
+        }
         "rm" => Command::Rm(args.required()?),
         "rmdir" => Command::Rmdir(args.required()?),
         "symlink" => {

@@ -190,15 +190,19 @@ impl Interpreter {
         if let [path] = paths.as_slice() {
             let attrs = self.remote.metadata(path).await?;
             if attrs.is_dir() {
-                entries = self.list_directory(path, word.is_some(), flags).await?;
+                entries = self.list_directory(path, word, flags).await?;
             } else {
-                entries.push(entry(self.remote.shorten(path).to_vec(), Vec::new(), &attrs));
+                entries.push(entry(self.remote.shorten(path, word).to_vec(), Vec::new(), &attrs));
             }
         } else {
             for path in &paths {
                 match self.remote.sftp.symlink_metadata(path.as_slice()).await {
                     Ok(attrs) => {
-                        entries.push(entry(self.remote.shorten(path).to_vec(), Vec::new(), &attrs));
+                        entries.push(entry(
+                            self.remote.shorten(path, word).to_vec(),
+                            Vec::new(),
+                            &attrs,
+                        ));
                     }
                     Err(error) => {
                         say!(Error, "{}", explain(error));
@@ -219,7 +223,7 @@ impl Interpreter {
     async fn list_directory(
         &self,
         path: &[u8],
-        with_path: bool,
+        word: Option<&Word>,
         flags: ListFlags,
     ) -> Result<Vec<Entry>> {
         let listed = self.remote.read_dir(path).await?;
@@ -228,10 +232,10 @@ impl Interpreter {
             .map(|listed| entry(listed.file_name, listed.longname, &listed.attrs))
             .collect();
         listing::arrange(&mut entries, flags);
-        if with_path {
+        if word.is_some() {
             for entry in &mut entries {
                 let whole = super::glob::join(path, &entry.name);
-                entry.name = self.remote.shorten(&whole).to_vec();
+                entry.name = self.remote.shorten(&whole, word).to_vec();
             }
         }
         Ok(entries)
@@ -254,9 +258,13 @@ impl Interpreter {
             Command::Rmdir(word) => {
                 sftp.remove_dir(self.remote.path(&word)).await.map_err(explain)?;
             }
-            Command::Rename { from, to } => {
+            Command::Rename { exclusive, from, to } => {
                 let (from, to) = (self.remote.path(&from), self.remote.path(&to));
-                let renamed = sftp.rename(from, to.clone()).await;
+                let renamed = if exclusive {
+                    sftp.rename_exclusive(from, to.clone()).await
+                } else {
+                    sftp.rename(from, to.clone()).await
+                };
                 renamed.map_err(|error| explain_pair(&error, &to))?;
             }
             Command::Ln { symbolic: true, target, link } => {

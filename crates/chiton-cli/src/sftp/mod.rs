@@ -19,29 +19,26 @@ use std::{
     path::Path,
 };
 
-use chiton::Client;
-
 use crate::{
-    advice,
     args::{self, Getopt, Grammar, Item},
-    connect::{self, Target},
     destination::{self, Destination},
     failure::{Failure, Result},
     log::{self, Level, print, say},
-    options::{self, Options},
+    options,
+    reach::{Other, Reach},
     signals, ssh, terminal,
 };
 use command::{Command, TransferFlags};
 use editor::Editor;
 use interpreter::{Interpreter, Outcome};
-use remote::{Remote, explain};
-use transfer::Manner;
+use remote::Remote;
+use transfer::{Manner, Pace};
 use words::Word;
 
 pub(crate) use listing::show;
 
 const GRAMMAR: Grammar =
-    Grammar { flags: "afNpqrv", values: "bcFioP", unsupported: "46AaBCDJlRSsX" };
+    Grammar { flags: "46AaCfNpqrv", values: "BbcDFiJloPRSsX", unsupported: "" };
 
 const USAGE: &str = "chiton sftp [options] [user@]host[:path [local]]";
 
@@ -63,10 +60,18 @@ usage: chiton sftp [options] [user@]host[:directory]
   -p                keep times and modes with get and put
   -a                go on with what was broken off
   -f                wait until what was moved is on the disk
+  -l limit          the most Kbit to move in a second
+  -B bytes          how much one request asks for; as much as the server allows unless said
+  -R requests       how many requests are under way at most
+  -X option         the same by name: buffer=bytes, nrequests=number
   -c ciphers        what to offer, best first, with commas between
   -F none           read no configuration file; none is read so far
   -q, -v            say less, say more; -v up to three times
   -N                be as talkative with -b as without
+  -s subsystem      the subsystem on the other side, or the path of the server program there
+  -D program        speak to a server program on this machine, such as sftp-server
+  -S program        connect by another ssh program; it gets -4, -6, -A, -C, -J as well,
+                    which this one does not support yet
 
 The commands are listed by the command help.
 ";
@@ -82,16 +87,21 @@ const MAX_LINE: u64 = 64 * 1024;
 #[derive(Debug, PartialEq, Eq)]
 struct Invocation {
     settings: Settings,
-    destination: Destination,
+    /// None with a server on this machine.
+    destination: Option<Destination>,
+    /// What to fetch, or where to begin.
+    path: Option<Vec<u8>>,
     local: Option<OsString>,
 }
 
 /// What the options of the command line say.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Settings {
-    options: Options,
+    reach: Reach,
+    subsystem: Option<OsString>,
     batch: Option<OsString>,
     flags: TransferFlags,
+    pace: Pace,
     /// `-q`, or `-b` without `-N`.
     quiet: bool,
     log_quiet: bool,
@@ -120,16 +130,23 @@ fn parse(args: &[OsString]) -> Result<Option<Invocation>> {
     let Some(settings) = read_options(&mut getopt)? else { return Ok(None) };
     let missing =
         || Failure::new(format_args!("the destination is missing: {USAGE}; --help says more"));
-    let destination = getopt.operand().ok_or_else(missing)?;
-    let destination = destination::parse_sftp(destination.as_bytes()).map_err(Failure::new)?;
+    let (destination, path) = if settings.reach.is_local() {
+        (None, getopt.operand().map(|path| path.as_bytes().to_vec()))
+    } else {
+        let text = getopt.operand().ok_or_else(missing)?;
+        let destination = destination::parse_sftp(text.as_bytes()).map_err(Failure::new)?;
+        let path = destination.path.clone();
+        (Some(destination), path)
+    };
+    let path = path.filter(|path| !path.is_empty());
     let local = getopt.operand().cloned();
     if !getopt.rest().is_empty() {
         return Err(Failure::new("there is more behind the destination than a local path"));
     }
-    if local.is_some() && destination.path.as_ref().is_none_or(Vec::is_empty) {
+    if local.is_some() && path.is_none() {
         return Err(Failure::new("a local path needs a remote one: host:path local"));
     }
-    Ok(Some(Invocation { settings, destination, local }))
+    Ok(Some(Invocation { settings, destination, path, local }))
 }
 
 fn read_options(getopt: &mut Getopt<'_>) -> Result<Option<Settings>> {
@@ -142,53 +159,63 @@ fn read_options(getopt: &mut Getopt<'_>) -> Result<Option<Settings>> {
             Item::Flag('f') => settings.flags.sync = true,
             Item::Flag('N') => noisy = true,
             Item::Flag('p') => settings.flags.preserve = true,
-            Item::Flag('q') => quiet = true,
             Item::Flag('r') => settings.flags.recursive = true,
-            Item::Flag(_) => settings.verbosity = settings.verbosity.saturating_add(1),
             Item::Value('b', file) => {
                 if settings.batch.replace(file).is_some() {
                     return Err(Failure::new("only one -b can be given"));
                 }
-                // Nobody is there to answer.
-                settings.options.set("BatchMode=yes").map_err(Failure::new)?;
+                settings.reach.batch_mode();
             }
-            Item::Value('F', file) => ssh::config_file(&file)?,
-            Item::Value(option, value) => {
-                let text = args::text(option, value).map_err(Failure::new)?;
-                ssh::set_option(&mut settings.options, option, &text)?;
+            Item::Value('s', name) => settings.subsystem = Some(name),
+            Item::Value(option @ ('B' | 'R' | 'X' | 'l'), value) => {
+                settings.pace.set(option, &args::text(option, value).map_err(Failure::new)?)?;
+            }
+            item => {
+                match item {
+                    Item::Flag('q') => quiet = true,
+                    Item::Flag('v') => settings.verbosity = settings.verbosity.saturating_add(1),
+                    _ => {}
+                }
+                settings.reach.take(item)?;
             }
         }
     }
+    settings.reach.check()?;
     settings.log_quiet = quiet;
     settings.quiet = quiet || (settings.batch.is_some() && !noisy);
     Ok(Some(settings))
 }
 
 async fn run(invocation: Invocation) -> Result<u8> {
-    let Invocation { settings, destination, local } = invocation;
-    ssh::set_log_level(&settings.options, settings.log_quiet, settings.verbosity);
+    let Invocation { settings, destination, path, local } = invocation;
+    let level = settings.reach.options().unwrap_or_default();
+    ssh::set_log_level(&level, settings.log_quiet, settings.verbosity);
     signals::watch(i32::from(FAILED))
         .map_err(|error| Failure::new(format_args!("cannot watch for signals: {error}")))?;
     // What cannot be read is told before anybody is asked for a password.
     let lines = Lines::open(settings.batch.as_deref().map(Path::new))?;
-    let target = Target::new(&destination, &settings.options)?;
-    let client = connect::connect(&target, &settings.options).await?;
-    let sftp = client.open_sftp().await.map_err(explain)?;
+    let subsystem = settings.subsystem.as_deref();
+    let (sftp, other) = settings.reach.sftp(destination.as_ref(), subsystem).await?;
     if !settings.quiet {
-        say!(Info, "Connected to {}.", target.host);
+        match other.host() {
+            Some(host) => say!(Info, "Connected to {host}."),
+            None => say!(Info, "Connected."),
+        }
     }
     let remote = Remote::new(sftp).await?;
     // Errors of commands are the purpose of the program, not diagnostics of the connection.
     if log::level() < Level::Error {
         log::set_level(Level::Error);
     }
-    let manner = Manner { quiet: settings.quiet, progress: !settings.quiet };
+    let manner = Manner { quiet: settings.quiet, progress: !settings.quiet, pace: settings.pace };
     let interpreter = Interpreter { remote, flags: settings.flags, manner };
     let batch = settings.batch.is_some();
-    let mut session = Session { client: &client, target: &target, interpreter, lines, batch };
-    let code = session.run(destination.path.as_deref(), local).await;
-    drop(session);
-    drop(client.close().await);
+    let mut session = Session { other, interpreter, lines, batch };
+    let code = session.run(path.as_deref(), local).await;
+    let Session { other, interpreter, .. } = session;
+    // A program ends when its input does.
+    drop(interpreter);
+    other.end().await;
     code
 }
 
@@ -253,15 +280,14 @@ fn read_line(reader: &mut impl BufRead) -> Result<Option<Vec<u8>>> {
 }
 
 /// One run of the program: commands until the last.
-struct Session<'a> {
-    client: &'a Client,
-    target: &'a Target,
+struct Session {
+    other: Other,
     interpreter: Interpreter,
     lines: Lines,
     batch: bool,
 }
 
-impl Session<'_> {
+impl Session {
     /// Fetches or changes to what the destination names, then reads commands.
     async fn run(&mut self, path: Option<&[u8]>, local: Option<OsString>) -> Result<u8> {
         if let Some(path) = path.filter(|path| !path.is_empty()) {
@@ -293,7 +319,7 @@ impl Session<'_> {
             let flags = TransferFlags::default();
             self.carry_out(Command::Get { flags, remote: word, local }).await
         };
-        self.check_connection()?;
+        self.check_connection().await?;
         Ok(Some(if outcome == Outcome::Failed { FAILED } else { 0 }))
     }
 
@@ -308,10 +334,10 @@ impl Session<'_> {
             match self.execute(&line, interactive).await {
                 Outcome::Quit => return Ok(0),
                 Outcome::Failed if self.batch => {
-                    self.check_connection()?;
+                    self.check_connection().await?;
                     return Ok(FAILED);
                 }
-                Outcome::Done | Outcome::Failed => self.check_connection()?,
+                Outcome::Done | Outcome::Failed => self.check_connection().await?,
             }
         }
     }
@@ -349,14 +375,14 @@ impl Session<'_> {
     async fn carry_out(&mut self, command: Command) -> Outcome {
         // A program on this side is not left alone with the terminal.
         let local = matches!(command, Command::Shell(_) | Command::Lls(_));
-        let client = self.client;
+        let closed = self.other.closed();
         let work = self.interpreter.run(command);
         if local {
             return work.await;
         }
         tokio::select! {
             biased;
-            _ = client.closed() => Outcome::Failed,
+            () = closed => Outcome::Failed,
             outcome = work => outcome,
         }
     }
@@ -369,9 +395,9 @@ impl Session<'_> {
     }
 
     /// Nothing works any more once the connection is gone.
-    fn check_connection(&self) -> Result<()> {
-        match self.client.is_closed() {
-            Some(error) => Err(Failure::new(advice::explain(&error, Some(self.target)))),
+    async fn check_connection(&mut self) -> Result<()> {
+        match self.other.lost(&self.interpreter.remote.sftp).await {
+            Some(failure) => Err(failure),
             None => Ok(()),
         }
     }
@@ -399,9 +425,10 @@ mod tests {
         let found = invocation(&["-b", "-", "-P", "2222", "-r", "u@h"]).unwrap();
         let found = found.settings;
         assert_eq!(found.batch, Some("-".into()));
-        assert!(found.options.is_batch() && found.quiet && !found.log_quiet);
+        let options = found.reach.options().unwrap();
+        assert!(options.is_batch() && found.quiet && !found.log_quiet);
         assert!(found.flags.recursive);
-        assert_eq!(found.options.port, Some(2222));
+        assert_eq!(options.port, Some(2222));
         assert!(!invocation(&["-Nb", "f", "h"]).unwrap().settings.quiet);
         assert!(invocation(&["-b", "f", "-b", "g", "h"]).is_err());
     }
@@ -409,16 +436,36 @@ mod tests {
     #[test]
     fn a_path_may_be_fetched_to_a_local_one() {
         let found = invocation(&["h:/etc/motd", "here"]).unwrap();
-        assert_eq!(found.destination.path.unwrap(), b"/etc/motd");
+        assert_eq!(found.path.unwrap(), b"/etc/motd");
         assert_eq!(found.local, Some("here".into()));
         assert!(invocation(&["h", "here"]).is_err());
         assert!(invocation(&["h:x", "here", "there"]).is_err());
     }
 
     #[test]
+    fn a_server_on_this_machine_needs_no_destination() {
+        let found = invocation(&["-D", "/bin/server -e"]).unwrap();
+        assert_eq!((found.destination, found.path), (None, None));
+        let found = invocation(&["-D", "/bin/server", "a:b", "c"]).unwrap();
+        assert_eq!((found.path, found.local), (Some(b"a:b".to_vec()), Some("c".into())));
+    }
+
+    #[test]
+    fn the_pace_is_set_by_letters_and_by_names() {
+        let pace = |words: &[&str]| invocation(words).unwrap().settings.pace;
+        let by_letters = pace(&["-B", "32768", "-R", "2", "-l", "8", "h"]);
+        let expected = Pace { request: Some(32768), requests: Some(2), rate: Some(1024) };
+        assert_eq!(by_letters, expected);
+        assert_eq!(pace(&["-Xbuffer=32768", "-Xnrequests=2", "-l8", "h"]), expected);
+        assert!(invocation(&["-B", "0", "h"]).is_err());
+    }
+
+    #[test]
     fn what_cannot_be_done_is_named() {
         let line = |words: &[&str]| invocation(words).unwrap_err().to_string();
-        assert!(line(&["-l", "100", "h"]).contains("-l"));
+        assert!(line(&["-J", "a", "h"]).contains("-J"));
+        assert!(line(&["-l", "much", "h"]).contains("-l"));
+        assert!(line(&["-X", "foo=1", "h"]).contains("foo"));
         assert!(line(&["-z", "h"]).contains("-z"));
         assert!(line(&["-oFoo=1", "h"]).contains("Foo"));
     }

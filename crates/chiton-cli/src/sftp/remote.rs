@@ -52,8 +52,11 @@ impl Remote {
         glob::expand(&self.absolute(word), self).await
     }
 
-    /// A path as it is shown: without the current directory in front.
-    pub(crate) fn shorten<'a>(&self, path: &'a [u8]) -> &'a [u8] {
+    /// A path as it is shown: without the current directory in front, unless the user wrote it.
+    pub(crate) fn shorten<'a>(&self, path: &'a [u8], word: Option<&Word>) -> &'a [u8] {
+        if word.is_some_and(|word| word.bytes().first() == Some(&b'/')) {
+            return path;
+        }
         let prefix = glob::join(&self.directory, b"");
         path.strip_prefix(prefix.as_slice()).filter(|rest| !rest.is_empty()).unwrap_or(path)
     }
@@ -74,6 +77,16 @@ impl Remote {
     /// What the server says about a file; links are followed.
     pub(crate) async fn metadata(&self, path: &[u8]) -> Result<Attrs> {
         self.sftp.metadata(path).await.map_err(explain)
+    }
+
+    /// What the server says about a file that is looked for under its name, as a pattern would:
+    /// a server that shows no names does not give the file either.
+    pub(crate) async fn find(&self, path: &[u8]) -> Result<Attrs> {
+        let attrs = self.sftp.symlink_metadata(path).await.map_err(explain)?;
+        match file_type(&attrs) {
+            None | Some(FileType::Symlink) => self.metadata(path).await,
+            Some(_) => Ok(attrs),
+        }
     }
 
     pub(crate) async fn read_dir(&self, path: &[u8]) -> Result<Vec<DirEntry>> {

@@ -36,6 +36,46 @@ const MAX_DEPTH: u32 = 64;
 pub(crate) struct Manner {
     pub(crate) quiet: bool,
     pub(crate) progress: bool,
+    pub(crate) pace: Pace,
+}
+
+/// How much at once, and how fast; as the library thinks best unless said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pace {
+    /// Bytes in one request (`-B`).
+    pub(crate) request: Option<u32>,
+    /// Requests under way at most (`-R`).
+    pub(crate) requests: Option<usize>,
+    /// Bytes a second (`-l`, where they are Kbit).
+    pub(crate) rate: Option<u64>,
+}
+
+impl Pace {
+    /// Takes the value of an option: `B`, `R`, `X` or `l`.
+    pub(crate) fn set(&mut self, option: char, text: &str) -> Result<()> {
+        let bad = |expected: &str| {
+            let text = show(text.as_bytes());
+            Failure::new(format_args!("-{option} {text}: expected {expected}"))
+        };
+        let number = |text: &str| text.parse::<u32>().ok().filter(|&number| number > 0);
+        match option {
+            'B' => self.request = Some(number(text).ok_or_else(|| bad("a number of bytes"))?),
+            'R' => {
+                let requests = number(text).and_then(|number| usize::try_from(number).ok());
+                self.requests = Some(requests.ok_or_else(|| bad("a number of requests"))?);
+            }
+            'l' => {
+                let kilobits = number(text).ok_or_else(|| bad("Kbit a second"))?;
+                self.rate = Some(u64::from(kilobits).saturating_mul(1024 / 8));
+            }
+            _ => match text.split_once('=') {
+                Some(("buffer", bytes)) => self.set('B', bytes)?,
+                Some(("nrequests", requests)) => self.set('R', requests)?,
+                _ => return Err(bad("buffer=bytes or nrequests=number")),
+            },
+        }
+        Ok(())
+    }
 }
 
 /// True if every part went well. What went wrong was said already.
@@ -132,7 +172,7 @@ impl Transfers<'_> {
     }
 
     async fn get_one(&self, remote: &[u8], local: &Path) -> Result<Complete> {
-        let attrs = self.remote.metadata(remote).await?;
+        let attrs = self.remote.find(remote).await?;
         if attrs.is_dir() {
             if self.flags.recursive {
                 return self.get_tree(remote, local).await;

@@ -1,0 +1,54 @@
+//! OpenSSH's own regression tests of `sftp` and `scp`, run with our programs in place of theirs.
+//!
+//! The scripts are those of Debian's package `openssh-tests`, as they are; `cargo xtask peers`
+//! fetches it. Each test here is one script, in a folder of its own. A script that skipped
+//! something, or did not run our program as often as it has checks, is a failure.
+
+#[cfg(test)]
+mod suite;
+
+/// Our `sftp` against OpenSSH's `sftp-server`.
+#[cfg(test)]
+mod our_sftp {
+    use super::suite::{Programs, Suite};
+
+    fn run(script: &str, checks: usize, calls: usize) {
+        let suite = Suite::new(script, Programs { sftp: true, ..Programs::default() });
+        suite.run(checks).called("sftp", calls);
+    }
+
+    #[test]
+    fn sftp() {
+        run("sftp", 12, 12);
+    }
+
+    #[test]
+    fn sftp_cmds() {
+        run("sftp-cmds", 36, 36);
+    }
+
+    #[test]
+    fn sftp_glob() {
+        run("sftp-glob", 15, 15);
+    }
+
+    #[test]
+    fn sftp_badcmds() {
+        run("sftp-badcmds", 7, 7);
+    }
+
+    #[test]
+    fn sftp_batch() {
+        run("sftp-batch", 4, 4);
+    }
+
+    #[test]
+    fn sftp_perm() {
+        run("sftp-perm", 23, 76);
+    }
+
+    #[test]
+    fn sftp_uri() {
+        run("sftp-uri", 4, 4);
+    }
+}
