@@ -4,15 +4,12 @@
 use core::fmt;
 use std::{
     ffi::{OsStr, OsString},
-    os::unix::ffi::{OsStrExt, OsStringExt},
+    os::unix::ffi::OsStrExt,
     process::Stdio,
 };
 
-use chiton::{Child, Client, Sftp};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    process,
-};
+use chiton::{Client, Sftp};
+use tokio::process;
 
 use crate::{
     advice,
@@ -35,18 +32,8 @@ pub(crate) struct Reach {
     items: Vec<Item>,
 }
 
-/// What comes from the other side, and what goes there.
-pub(crate) type Input = Box<dyn AsyncRead + Send + Unpin>;
-/// See [`Input`].
-pub(crate) type Output = Box<dyn AsyncWrite + Send + Unpin>;
-
 impl Reach {
-    /// The options that concern the connection: those without and those with a value.
-    pub(crate) const FLAGS: &'static str = "46ACqv";
-    /// See [`Self::FLAGS`].
-    pub(crate) const VALUES: &'static str = "cDFiJoPS";
-
-    /// Takes an option of [`Self::FLAGS`] or [`Self::VALUES`].
+    /// Takes an option that concerns the connection.
     pub(crate) fn take(&mut self, item: Item) -> Result<()> {
         let (slot, value) = match item {
             Item::Value('S', value) => (&mut self.program, value),
@@ -167,31 +154,7 @@ impl Reach {
             over_command(&command).await
         };
         let explain = |error| Failure::new(advice::explain(&error, Some(&target)));
-        Ok((sftp.map_err(explain)?, Other::Connection { client, target, child: None }))
-    }
-
-    /// Runs a command on the other side. What it writes to its standard error appears here.
-    pub(crate) async fn run(
-        &self,
-        to: &Destination,
-        command: &[u8],
-    ) -> Result<(Input, Output, Other)> {
-        if let Some(program) = &self.program {
-            let mut line = self.program_line(program, to);
-            let command = OsString::from_vec(command.to_vec());
-            line.extend(["--".into(), OsString::from(&to.host), command]);
-            let Spawned { input, output, name, child } = spawn(&line)?;
-            return Ok((Box::new(input), Box::new(output), Other::Program { name, child }));
-        }
-        let (client, target) = self.connect(to).await?;
-        let explain = |error| Failure::new(advice::explain(&error, Some(&target)));
-        let mut child = client.command(command).spawn().await.map_err(explain)?;
-        let (Some(input), Some(output)) = (child.stdout.take(), child.stdin.take()) else {
-            return Err(Failure::new("the command has no input and no output"));
-        };
-        show_errors(child.stderr.take());
-        let other = Other::Connection { client, target, child: Some(child) };
-        Ok((Box::new(input), Box::new(output), other))
+        Ok((sftp.map_err(explain)?, Other::Connection { client, target }))
     }
 
     async fn connect(&self, to: &Destination) -> Result<(Client, Box<Target>)> {
@@ -264,16 +227,8 @@ async fn sftp_over(spawned: Spawned) -> Result<(Sftp, Other)> {
 
 /// The other side, as long as it is needed.
 pub(crate) enum Other {
-    Connection {
-        client: Client,
-        target: Box<Target>,
-        /// The command that runs there.
-        child: Option<Child>,
-    },
-    Program {
-        name: String,
-        child: process::Child,
-    },
+    Connection { client: Client, target: Box<Target> },
+    Program { name: String, child: process::Child },
 }
 
 impl Other {
@@ -337,28 +292,15 @@ impl Other {
         }
     }
 
-    /// Says good-bye. Of a command, gives its exit status: 255 if it has none.
-    pub(crate) async fn end(self) -> u8 {
+    /// Says good-bye.
+    pub(crate) async fn end(self) {
         match self {
-            Self::Connection { client, child, .. } => {
-                let status = match child {
-                    Some(mut child) => child.wait().await.ok().and_then(|s| s.code()),
-                    None => Some(0),
-                };
-                // Nobody needs it any more.
-                drop(client.close().await);
-                status.map_or(FAILED, |code| u8::try_from(code).unwrap_or(FAILED))
-            }
-            Self::Program { mut child, .. } => {
-                let status = child.wait().await.ok().and_then(|status| status.code());
-                status.map_or(FAILED, |code| u8::try_from(code).unwrap_or(FAILED))
-            }
+            // Nobody needs it any more.
+            Self::Connection { client, .. } => drop(client.close().await),
+            Self::Program { mut child, .. } => drop(child.wait().await),
         }
     }
 }
-
-/// The exit status where there is none.
-const FAILED: u8 = 255;
 
 #[cfg(test)]
 mod tests {

@@ -207,7 +207,8 @@ async fn run(invocation: Invocation) -> Result<u8> {
     if log::level() < Level::Error {
         log::set_level(Level::Error);
     }
-    let manner = Manner { quiet: settings.quiet, progress: !settings.quiet, pace: settings.pace };
+    let quiet = settings.quiet;
+    let manner = Manner { quiet, progress: !quiet, in_place: false, pace: settings.pace };
     let interpreter = Interpreter { remote, flags: settings.flags, manner };
     let batch = settings.batch.is_some();
     let mut session = Session { other, interpreter, lines, batch };

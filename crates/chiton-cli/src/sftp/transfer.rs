@@ -36,6 +36,8 @@ const MAX_DEPTH: u32 = 64;
 pub(crate) struct Manner {
     pub(crate) quiet: bool,
     pub(crate) progress: bool,
+    /// Files that are there are not emptied before they are written over.
+    pub(crate) in_place: bool,
     pub(crate) pace: Pace,
 }
 
@@ -48,6 +50,23 @@ pub(crate) struct Pace {
     pub(crate) requests: Option<usize>,
     /// Bytes a second (`-l`, where they are Kbit).
     pub(crate) rate: Option<u64>,
+}
+
+/// A transfer of the library, done as the user wants it.
+macro_rules! as_told {
+    ($transfer:expr, $transfers:expr) => {{
+        let Transfers { flags, manner, .. } = $transfers;
+        let pace = manner.pace;
+        let mut transfer = $transfer.resume(flags.resume).in_place(manner.in_place);
+        transfer = transfer.limit_rate(pace.rate.unwrap_or(0));
+        if let Some(bytes) = pace.request {
+            transfer = transfer.request_len(bytes);
+        }
+        if let Some(requests) = pace.requests {
+            transfer = transfer.requests(requests);
+        }
+        transfer
+    }};
 }
 
 impl Pace {
@@ -123,9 +142,6 @@ impl Transfers<'_> {
 
     /// Uploads what a word stands for.
     pub(crate) async fn put(&self, from: &Word, to: Option<&Word>) -> Result<Complete> {
-        if self.flags.sync {
-            return Err(Failure::new("put -f: not supported yet"));
-        }
         let paths = glob::expand(from, &Local).await?;
         let to = to.map(|word| self.remote.path(word));
         let to_directory = match &to {
@@ -257,7 +273,7 @@ impl Transfers<'_> {
         let partial = Partial::new(shown, "reget");
         let progress = self.progress(remote);
         let bar = Arc::clone(&progress);
-        let mut get = self.remote.sftp.get(remote, local).resume(self.flags.resume);
+        let mut get = as_told!(self.remote.sftp.get(remote, local), self);
         let kept = match open {
             Some(file) => {
                 let cannot = |error| Failure::local("open", local, &error);
@@ -357,11 +373,8 @@ impl Transfers<'_> {
         let partial = Partial::new(format!("remote {shown}"), "reput");
         let progress = self.progress(local.as_os_str().as_bytes());
         let bar = Arc::clone(&progress);
-        let sent = self
-            .remote
-            .sftp
-            .put(local, remote)
-            .resume(self.flags.resume)
+        let sent = as_told!(self.remote.sftp.put(local, remote), self)
+            .sync(self.flags.sync)
             .progress(move |Done { done, total, .. }| bar.update(done, total))
             .await;
         progress.finish();

@@ -12,7 +12,7 @@ use std::{
 use sftp::{
     Attrs, OpenFlags, StatusCode,
     client::{Handle, RequestId, Response},
-    transfer::{Download, Options},
+    transfer::Download,
 };
 
 use super::{
@@ -143,7 +143,8 @@ impl Get {
         let (path, resume, file) =
             (self.local.clone(), self.settings.resume != Resume::No, self.file.take());
         let mode = attrs.permissions.map(sftp::Permissions::mode);
-        let (file, start) = blocking(move || open_target(file, &path, mode, resume)).await?;
+        let keep = resume || self.settings.in_place;
+        let (file, start) = blocking(move || open_target(file, &path, mode, keep, resume)).await?;
         if attrs.size.is_some_and(|size| size < start) {
             return Err(SftpErrorKind::Transfer(sftp::transfer::TransferError::SizeMismatch {
                 moved: start,
@@ -151,7 +152,7 @@ impl Get {
             }));
         }
         let request = self.sftp.engine.client(|client| client.limits().max_read);
-        let mut options = Options::new(request);
+        let mut options = self.settings.planned(request);
         options.start = start;
         options.size = attrs.size.filter(|_| attrs.is_file() || attrs.permissions.is_none());
         let writer = Writer::new(file, self.local.clone(), start);
@@ -213,23 +214,24 @@ fn open_target(
     open: Option<fs::File>,
     path: &Path,
     mode: Option<u32>,
+    keep: bool,
     resume: bool,
 ) -> Result<(fs::File, u64), SftpErrorKind> {
     let file = match open {
-        Some(file) if resume => file,
+        Some(file) if keep => file,
         Some(file) => {
             file.set_len(0).map_err(|error| failed("empty", path, error))?;
             file
         }
-        None => create(path, mode, resume)?,
+        None => create(path, mode, keep)?,
     };
     let there = file.metadata().map_err(|error| failed("open", path, error))?.len();
     Ok((file, if resume { there } else { 0 }))
 }
 
-fn create(path: &Path, mode: Option<u32>, resume: bool) -> Result<fs::File, SftpErrorKind> {
+fn create(path: &Path, mode: Option<u32>, keep: bool) -> Result<fs::File, SftpErrorKind> {
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(!resume);
+    options.write(true).create(true).truncate(!keep);
     // The owner has to be able to write it, or it could not be resumed.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(

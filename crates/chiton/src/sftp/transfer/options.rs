@@ -81,7 +81,23 @@ pub(in crate::sftp) struct Settings {
     pub(super) rate: Option<u64>,
     pub(super) sparse: bool,
     pub(super) channels: usize,
+    pub(super) in_place: bool,
+    /// Bytes.
+    pub(super) request_len: Option<u32>,
+    pub(super) requests: Option<usize>,
     pub(super) monitor: Monitor,
+}
+
+impl Settings {
+    /// What the planners are told, for a server that takes this many bytes in a request.
+    pub(super) fn planned(&self, most: u32) -> sftp::transfer::Options {
+        let request_len = self.request_len.map_or(most, |len| len.min(most)).max(1);
+        let mut options = sftp::transfer::Options::new(request_len);
+        if let Some(requests) = self.requests {
+            options.max_requests = requests.max(1);
+        }
+        options
+    }
 }
 
 impl Default for Settings {
@@ -97,6 +113,9 @@ impl Default for Settings {
             rate: None,
             sparse: false,
             channels: DEFAULT_CHANNELS,
+            in_place: false,
+            request_len: None,
+            requests: None,
             monitor: Monitor::new(),
         }
     }
@@ -170,6 +189,26 @@ macro_rules! setters {
         /// it uses follows from the link; a server that allows fewer gets along with those.
         pub fn channels(mut self, most: usize) -> Self {
             self.settings.channels = most.max(1);
+            self
+        }
+
+        /// Writes over a file that is there without emptying it first, and cuts it at the end. A
+        /// file that is copied onto itself, by whatever names, so stays whole.
+        pub const fn in_place(mut self, yes: bool) -> Self {
+            self.settings.in_place = yes;
+            self
+        }
+
+        /// Asks for this many bytes at once, or as many as the server takes if that is less. The
+        /// most it takes is best; this is for servers that say one thing and do another.
+        pub const fn request_len(mut self, bytes: u32) -> Self {
+            self.settings.request_len = Some(bytes);
+            self
+        }
+
+        /// Has at most this many requests for one file under way: 256 unless told otherwise.
+        pub const fn requests(mut self, most: usize) -> Self {
+            self.settings.requests = Some(most);
             self
         }
 

@@ -11,9 +11,9 @@ use std::{
 
 use bytes::Bytes;
 use sftp::{
-    Attrs, OpenFlags,
+    Attrs, OpenFlags, StatusCode,
     client::{Handle, RequestId},
-    transfer::{Options, TransferError, Upload},
+    transfer::{TransferError, Upload},
 };
 
 use super::{
@@ -118,7 +118,7 @@ impl Put {
             false => 0,
         };
         let mut flags = OpenFlags::WRITE | OpenFlags::CREATE;
-        if from == 0 {
+        if from == 0 && !self.settings.in_place {
             flags = flags | OpenFlags::TRUNCATE;
         }
         let attrs = Attrs::with_mode(mode);
@@ -127,9 +127,9 @@ impl Put {
         let mut open = Opened::new(Arc::clone(&self.sftp.engine), handle);
 
         let request = self.sftp.engine.client(|client| client.limits().max_write);
-        let piece = usize::try_from(request).unwrap_or(usize::MAX);
+        let mut options = self.settings.planned(request);
+        let piece = usize::try_from(options.request_len).unwrap_or(usize::MAX);
         let reader = Reader::new(file, self.local.clone(), from, piece);
-        let mut options = Options::new(request);
         options.start = from;
         let mut sending = Sending {
             ticket: &ticket,
@@ -155,12 +155,25 @@ impl Put {
         // The size as the server has it now, and the end of the file, in one round trip; the
         // server may answer them in any order.
         let Some(handle) = open.take() else { return Err(SftpErrorKind::SubsystemEnded) };
+        let cutting = self.sftp.engine.ticket();
+        if self.settings.in_place {
+            let size = Attrs::with_size(confirmed);
+            cutting.send(|client, out| client.fsetstat(&handle, &size, out))?;
+        }
         let asking = self.sftp.engine.ticket();
         asking.send(|client, out| client.fstat(&handle, out))?;
         ticket.send(|client, out| client.close(&handle, out))?;
         let attrs = asking.reply().await.and_then(|(_, reply)| expect_attrs(reply));
         ticket.reply().await.and_then(|(_, reply)| expect_ok(reply)).map_err(interrupted)?;
-        let size = attrs.map_err(interrupted)?.size;
+        if self.settings.in_place {
+            cutting.reply().await.and_then(|(_, reply)| expect_ok(reply)).map_err(interrupted)?;
+        }
+        let size = match attrs {
+            Ok(attrs) => attrs.size,
+            // A server that takes files and shows none: every write was confirmed.
+            Err(kind) if kind.status() == Some(StatusCode::PermissionDenied) => None,
+            Err(kind) => return Err(interrupted(kind)),
+        };
         plan.check(size).map_err(SftpErrorKind::Transfer)
     }
 
@@ -180,7 +193,7 @@ impl Put {
                 }
                 Ok(there)
             }
-            Err(kind) if kind.status() == Some(sftp::StatusCode::NoSuchFile) => Ok(0),
+            Err(kind) if kind.status() == Some(StatusCode::NoSuchFile) => Ok(0),
             Err(kind) => Err(kind),
         }
     }
