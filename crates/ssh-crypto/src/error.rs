@@ -51,7 +51,7 @@ pub struct InvalidPoint;
 
 impl fmt::Display for InvalidPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("expected an uncompressed point (65 bytes, first 04) on the curve P-256")
+        f.write_str("expected an uncompressed point (first byte 04) on the curve of the method")
     }
 }
 
@@ -61,7 +61,48 @@ pub struct InvalidEncapsulationKey;
 
 impl fmt::Display for InvalidEncapsulationKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the ML-KEM-768 encapsulation key has a coefficient that is not below 3329")
+        f.write_str("the ML-KEM encapsulation key has a coefficient that is not below 3329")
+    }
+}
+
+/// A public value of Diffie-Hellman that is not above 1 and below p - 1 (RFC 4253 §8, RFC 8268 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidShare;
+
+impl fmt::Display for InvalidShare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the peer's Diffie-Hellman value is not above 1 and below p - 1")
+    }
+}
+
+/// Why a group for Diffie-Hellman is refused (RFC 4419 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidGroup {
+    /// The modulus is even, or its size is not within the bounds.
+    Modulus {
+        /// The size of the modulus that was given.
+        bits: usize,
+        /// The least size, in bits.
+        min: usize,
+        /// The largest size, in bits.
+        max: usize,
+    },
+    /// The generator is not above 1 and below p - 1.
+    Generator,
+}
+
+impl fmt::Display for InvalidGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Modulus { bits, min, max } => write!(
+                f,
+                "expected an odd Diffie-Hellman modulus of {min} to {max} bits, got one of {bits}"
+            ),
+            Self::Generator => {
+                f.write_str("the generator of the group is not above 1 and below p - 1")
+            }
+        }
     }
 }
 
@@ -109,7 +150,8 @@ impl fmt::Display for InvalidKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SignError {
-    /// RSA in SSH signs SHA-256 and SHA-512 only (RFC 8332 §3).
+    /// RSA in SSH signs SHA-256 and SHA-512 only (RFC 8332 §3), and SHA-1 with the feature
+    /// `legacy`.
     UnsupportedHash,
     /// There is no randomness to blind the RSA operation with, so it is not done.
     NoRandomness,
@@ -120,7 +162,7 @@ pub enum SignError {
 impl fmt::Display for SignError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::UnsupportedHash => "RSA signatures are made over SHA-256 or SHA-512 only",
+            Self::UnsupportedHash => "RSA signatures are made over SHA-256 or SHA-512",
             Self::NoRandomness => "no randomness to blind the RSA operation with",
             Self::Fault => "the RSA operation gave a signature that does not verify",
         })
@@ -139,6 +181,19 @@ pub enum KdfError {
     Rounds(u32),
     /// The output is empty or longer than [`MAX_OUTPUT`](crate::kdf::MAX_OUTPUT) bytes.
     OutputLength(usize),
+    /// PBKDF2: the number of iterations is zero or more than
+    /// [`MAX_ITERATIONS`](crate::kdf::MAX_ITERATIONS).
+    Iterations(u32),
+    /// Argon2: less memory than its lanes need, or more than
+    /// [`MAX_ARGON2_MEMORY`](crate::kdf::MAX_ARGON2_MEMORY). In KiB.
+    Argon2Memory(u32),
+    /// Argon2: no pass over the memory, or together more than
+    /// [`MAX_ARGON2_WORK`](crate::kdf::MAX_ARGON2_WORK).
+    Argon2Passes(u32),
+    /// Argon2: no lane, or more than [`MAX_ARGON2_LANES`](crate::kdf::MAX_ARGON2_LANES).
+    Argon2Lanes(u32),
+    /// Argon2: a salt of fewer than 8 bytes, or an output of fewer than 4.
+    Argon2Input,
 }
 
 impl fmt::Display for KdfError {
@@ -156,6 +211,30 @@ impl fmt::Display for KdfError {
                 "bcrypt_pbkdf: expected 1 to {} bytes of output, got {length}",
                 crate::kdf::MAX_OUTPUT
             ),
+            Self::Iterations(iterations) => write!(
+                f,
+                "PBKDF2: expected 1 to {} iterations, got {iterations}",
+                crate::kdf::MAX_ITERATIONS
+            ),
+            Self::Argon2Memory(memory) => write!(
+                f,
+                "Argon2: expected 8 KiB for each lane to {} KiB of memory, got {memory}",
+                crate::kdf::MAX_ARGON2_MEMORY
+            ),
+            Self::Argon2Passes(passes) => write!(
+                f,
+                "Argon2: expected at least one pass, and at most {} KiB in all passes together, \
+                 got {passes} passes",
+                crate::kdf::MAX_ARGON2_WORK
+            ),
+            Self::Argon2Lanes(lanes) => write!(
+                f,
+                "Argon2: expected 1 to {} lanes, got {lanes}",
+                crate::kdf::MAX_ARGON2_LANES
+            ),
+            Self::Argon2Input => {
+                f.write_str("Argon2: expected a salt of 8 bytes and an output of 4 at least")
+            }
         }
     }
 }
@@ -165,6 +244,8 @@ impl core::error::Error for InvalidLength {}
 impl core::error::Error for WeakPoint {}
 impl core::error::Error for InvalidPoint {}
 impl core::error::Error for InvalidEncapsulationKey {}
+impl core::error::Error for InvalidShare {}
+impl core::error::Error for InvalidGroup {}
 impl core::error::Error for InvalidKey {}
 impl core::error::Error for SignError {}
 impl core::error::Error for KdfError {}

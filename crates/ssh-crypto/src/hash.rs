@@ -1,7 +1,8 @@
-//! Hash functions (FIPS 180-4).
+//! Hash functions (FIPS 180-4, RFC 1321).
 
 use core::fmt;
 
+use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use zeroize::Zeroize;
@@ -11,7 +12,10 @@ use crate::constant_time_eq;
 /// A hash function that SSH uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HashAlgorithm {
-    /// SHA-1, for the hashed host names of `known_hosts` only. Broken for signatures.
+    /// MD5, for old fingerprints and the keys of old key files. Broken.
+    Md5,
+    /// SHA-1, for the hashed host names of `known_hosts` and for old formats and methods. Broken
+    /// for signatures.
     Sha1,
     /// SHA-256.
     Sha256,
@@ -26,6 +30,7 @@ impl HashAlgorithm {
     #[must_use]
     pub const fn output_len(self) -> usize {
         match self {
+            Self::Md5 => 16,
             Self::Sha1 => 20,
             Self::Sha256 => 32,
             Self::Sha384 => 48,
@@ -40,6 +45,7 @@ pub struct Hasher(State);
 
 #[derive(Clone)]
 enum State {
+    Md5(Md5),
     Sha1(Sha1),
     Sha256(Sha256),
     Sha384(Sha384),
@@ -51,6 +57,7 @@ impl Hasher {
     #[must_use]
     pub fn new(algorithm: HashAlgorithm) -> Self {
         Self(match algorithm {
+            HashAlgorithm::Md5 => State::Md5(Md5::new()),
             HashAlgorithm::Sha1 => State::Sha1(Sha1::new()),
             HashAlgorithm::Sha256 => State::Sha256(Sha256::new()),
             HashAlgorithm::Sha384 => State::Sha384(Sha384::new()),
@@ -62,6 +69,7 @@ impl Hasher {
     #[must_use]
     pub const fn algorithm(&self) -> HashAlgorithm {
         match self.0 {
+            State::Md5(_) => HashAlgorithm::Md5,
             State::Sha1(_) => HashAlgorithm::Sha1,
             State::Sha256(_) => HashAlgorithm::Sha256,
             State::Sha384(_) => HashAlgorithm::Sha384,
@@ -72,6 +80,7 @@ impl Hasher {
     /// Appends `data` to what is hashed.
     pub fn update(&mut self, data: &[u8]) {
         match &mut self.0 {
+            State::Md5(state) => state.update(data),
             State::Sha1(state) => state.update(data),
             State::Sha256(state) => state.update(data),
             State::Sha384(state) => state.update(data),
@@ -83,6 +92,7 @@ impl Hasher {
     #[must_use]
     pub fn finish(self) -> Digest {
         match self.0 {
+            State::Md5(state) => Digest::new(&state.finalize()),
             State::Sha1(state) => Digest::new(&state.finalize()),
             State::Sha256(state) => Digest::new(&state.finalize()),
             State::Sha384(state) => Digest::new(&state.finalize()),
@@ -178,13 +188,19 @@ mod tests {
     use super::*;
     use crate::testing::unhex;
 
-    const ALL: [HashAlgorithm; 4] =
-        [HashAlgorithm::Sha1, HashAlgorithm::Sha256, HashAlgorithm::Sha384, HashAlgorithm::Sha512];
+    const ALL: [HashAlgorithm; 5] = [
+        HashAlgorithm::Md5,
+        HashAlgorithm::Sha1,
+        HashAlgorithm::Sha256,
+        HashAlgorithm::Sha384,
+        HashAlgorithm::Sha512,
+    ];
 
     #[test]
     fn known_answers_of_abc() {
-        // FIPS 180-2, appendices A to D.
+        // RFC 1321 appendix A.5; FIPS 180-2, appendices A to D.
         let expected = [
+            "900150983cd24fb0d6963f7d28e17f72",
             "a9993e364706816aba3e25717850c26c9cd0d89d",
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
             "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed\

@@ -22,6 +22,10 @@ use crate::{Forged, InvalidKey, Secret, SignError};
 /// The smallest modulus, in bits: below it keys can be factored.
 pub const RSA_MIN_BITS: usize = 2048;
 
+/// The smallest modulus that is taken when somebody asks for it, in bits: old devices have such
+/// keys, and nothing below protects anything.
+pub const RSA_SMALLEST_BITS: usize = 1024;
+
 /// The largest modulus, in bits: the cost of checking a signature grows with the
 /// square, and the peer chooses the key. OpenSSH's limit.
 pub const RSA_MAX_BITS: usize = 16384;
@@ -46,7 +50,22 @@ impl RsaKey {
         p: &[u8],
         q: &[u8],
     ) -> Result<Self, InvalidKey> {
-        rsa_check_public(n, e)?;
+        Self::from_parts_with_min(RSA_MIN_BITS, n, e, d, p, q)
+    }
+
+    /// The same with a least size of the caller's, in bits; at least [`RSA_SMALLEST_BITS`].
+    ///
+    /// # Errors
+    /// As [`from_parts`](Self::from_parts).
+    pub fn from_parts_with_min(
+        min_bits: usize,
+        n: &[u8],
+        e: &[u8],
+        d: &[u8],
+        p: &[u8],
+        q: &[u8],
+    ) -> Result<Self, InvalidKey> {
+        rsa_check_public_with_min(min_bits, n, e)?;
         let bits = u32::try_from(bit_len(n)).map_err(|_| InvalidKey::Inconsistent)?;
         let half = bits.div_ceil(2);
         let primes = alloc::vec![secret_number(p, half)?, secret_number(q, half)?];
@@ -100,6 +119,18 @@ impl RsaKey {
     #[must_use]
     pub fn q(&self) -> Secret<Vec<u8>> {
         self.prime(1)
+    }
+
+    /// d modulo p - 1, as PKCS#1 writes it.
+    #[must_use]
+    pub fn dp(&self) -> Secret<Vec<u8>> {
+        self.0.dp().map_or_else(|| Secret::new(Vec::new()), secret_bytes)
+    }
+
+    /// d modulo q - 1, as PKCS#1 writes it.
+    #[must_use]
+    pub fn dq(&self) -> Secret<Vec<u8>> {
+        self.0.dq().map_or_else(|| Secret::new(Vec::new()), secret_bytes)
     }
 
     /// The inverse of q modulo p, which key files carry for faster signing.
@@ -171,8 +202,16 @@ impl fmt::Debug for RsaKey {
 /// # Errors
 /// [`InvalidKey::Modulus`] or [`InvalidKey::PublicExponent`].
 pub fn rsa_check_public(n: &[u8], e: &[u8]) -> Result<(), InvalidKey> {
+    rsa_check_public_with_min(RSA_MIN_BITS, n, e)
+}
+
+/// The same with a least size of the caller's, in bits; at least [`RSA_SMALLEST_BITS`].
+///
+/// # Errors
+/// As [`rsa_check_public`].
+pub fn rsa_check_public_with_min(min_bits: usize, n: &[u8], e: &[u8]) -> Result<(), InvalidKey> {
     let bits = bit_len(n);
-    if !(RSA_MIN_BITS..=RSA_MAX_BITS).contains(&bits) || !is_odd(n) {
+    if !(min_bits.max(RSA_SMALLEST_BITS)..=RSA_MAX_BITS).contains(&bits) || !is_odd(n) {
         return Err(InvalidKey::Modulus { bits });
     }
     if !(2..=MAX_EXPONENT_BITS).contains(&bit_len(e)) || !is_odd(e) {
@@ -188,7 +227,8 @@ pub fn rsa_check_public(n: &[u8], e: &[u8]) -> Result<(), InvalidKey> {
 ///
 /// # Errors
 /// [`Forged`] if it is not the key's signature of `msg`, the key is outside the
-/// bounds of [`rsa_check_public`], or the hash is neither SHA-256 nor SHA-512.
+/// bounds of [`rsa_check_public`], or the hash is neither SHA-256 nor SHA-512 (nor, with the
+/// feature `legacy`, SHA-1).
 pub fn rsa_verify(
     n: &[u8],
     e: &[u8],
@@ -196,10 +236,26 @@ pub fn rsa_verify(
     msg: &[u8],
     sig: &[u8],
 ) -> Result<(), Forged> {
-    rsa_check_public(n, e).map_err(|_| Forged)?;
+    rsa_verify_with_min(RSA_MIN_BITS, n, e, hash, msg, sig)
+}
+
+/// The same with a least size of the caller's, in bits; at least [`RSA_SMALLEST_BITS`].
+///
+/// # Errors
+/// As [`rsa_verify`].
+pub fn rsa_verify_with_min(
+    min_bits: usize,
+    n: &[u8],
+    e: &[u8],
+    hash: HashAlgorithm,
+    msg: &[u8],
+    sig: &[u8],
+) -> Result<(), Forged> {
+    rsa_check_public_with_min(min_bits, n, e).map_err(|_| Forged)?;
     let scheme = scheme(hash).ok_or(Forged)?;
-    let key = RsaPublicKey::new_with_size_limits(number(n), number(e), RSA_MIN_BITS..=RSA_MAX_BITS)
-        .map_err(|_| Forged)?;
+    let key =
+        RsaPublicKey::new_with_size_limits(number(n), number(e), RSA_SMALLEST_BITS..=RSA_MAX_BITS)
+            .map_err(|_| Forged)?;
     let missing = key.size().checked_sub(sig.len()).ok_or(Forged)?;
     let mut padded = alloc::vec![0; missing];
     padded.extend_from_slice(sig);
@@ -211,7 +267,11 @@ fn scheme(hash: HashAlgorithm) -> Option<Pkcs1v15Sign> {
     match hash {
         HashAlgorithm::Sha256 => Some(Pkcs1v15Sign::new::<Sha256>()),
         HashAlgorithm::Sha512 => Some(Pkcs1v15Sign::new::<Sha512>()),
-        HashAlgorithm::Sha1 | HashAlgorithm::Sha384 => None,
+        #[cfg(feature = "legacy")]
+        HashAlgorithm::Sha1 => Some(Pkcs1v15Sign::new::<sha1::Sha1>()),
+        #[cfg(not(feature = "legacy"))]
+        HashAlgorithm::Sha1 => None,
+        HashAlgorithm::Md5 | HashAlgorithm::Sha384 => None,
     }
 }
 
@@ -362,10 +422,67 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "legacy")]
+    #[test]
+    fn a_sha1_signature_of_openssh_verifies_where_legacy_is_wanted() {
+        let (v, openssh) = (vectors(), vectors().object("openssh_sha1"));
+        let (message, signature) = (openssh.hex("H"), openssh.hex("signature"));
+        let verify = |hash| rsa_verify(&v.hex("n"), &v.hex("e"), hash, &message, &signature);
+        assert_eq!(verify(HashAlgorithm::Sha1), Ok(()));
+        assert_eq!(verify(HashAlgorithm::Sha256), Err(Forged));
+        let mut rng = SeededRng::new(1);
+        assert_eq!(key().sign_with_rng(HashAlgorithm::Sha1, &message, &mut rng), Ok(signature));
+    }
+
+    #[cfg(not(feature = "legacy"))]
     #[test]
     fn sha1_signatures_are_neither_made_nor_accepted() {
+        let openssh = vectors().object("openssh_sha1");
+        let (message, signature) = (openssh.hex("H"), openssh.hex("signature"));
+        let (n, e) = (key().n(), key().e());
+        assert_eq!(rsa_verify(&n, &e, HashAlgorithm::Sha1, &message, &signature), Err(Forged));
+        assert_eq!(
+            key().sign_with_rng(HashAlgorithm::Sha1, &message, &mut SeededRng::new(1)),
+            Err(SignError::UnsupportedHash)
+        );
+    }
+
+    #[test]
+    fn small_moduli_are_taken_only_from_those_who_ask() {
+        let mut n = vec![0; 128];
+        n[0] = 0x80;
+        n[127] = 1;
+        let refused = Err(InvalidKey::Modulus { bits: 1024 });
+        assert_eq!(rsa_check_public(&n, &[3]), refused);
+        assert_eq!(rsa_check_public_with_min(1024, &n, &[3]), Ok(()));
+        assert_eq!(rsa_check_public_with_min(1025, &n, &[3]), refused);
+        n[0] = 0x40;
+        let refused = Err(InvalidKey::Modulus { bits: 1023 });
+        assert_eq!(rsa_check_public_with_min(0, &n, &[3]), refused);
+    }
+
+    #[test]
+    fn the_exponents_of_pkcs1_are_those_of_the_remainder_theorem() {
+        let key = key();
+        let below = |number: &Secret<Vec<u8>>, prime: &Secret<Vec<u8>>| {
+            let (number, prime) = (number.expose(), prime.expose());
+            number.len() <= prime.len() && number != prime && !number.is_empty()
+        };
+        assert!(below(&key.dp(), &key.p()) && below(&key.dq(), &key.q()));
+        // d ≡ dp modulo p - 1.
+        let remainder = |d: &Secret<Vec<u8>>, p: &Secret<Vec<u8>>| {
+            let order = number(p.expose()).wrapping_sub(BoxedUint::one());
+            let order = order.to_nz().into_option().unwrap();
+            secret_bytes(&number(d.expose()).rem_vartime(&order))
+        };
+        assert_eq!(remainder(&key.d(), &key.p()).expose(), key.dp().expose());
+        assert_eq!(remainder(&key.d(), &key.q()).expose(), key.dq().expose());
+    }
+
+    #[test]
+    fn signatures_over_other_hashes_are_neither_made_nor_accepted() {
         let (v, key) = (vectors(), key());
-        for hash in [HashAlgorithm::Sha1, HashAlgorithm::Sha384] {
+        for hash in [HashAlgorithm::Md5, HashAlgorithm::Sha384] {
             assert_eq!(
                 key.sign_with_rng(hash, b"message", &mut SeededRng::new(1)),
                 Err(SignError::UnsupportedHash)

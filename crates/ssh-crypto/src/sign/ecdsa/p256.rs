@@ -4,7 +4,7 @@ use core::fmt;
 
 use p256::ecdsa::{Signature, SigningKey, signature::Signer};
 
-use super::scalar_from_magnitude;
+use super::super::scalar_from_magnitude;
 use crate::agree::uncompressed;
 use crate::rng::Rng;
 use crate::{Forged, InvalidKey, Secret, backend};
@@ -22,7 +22,7 @@ impl EcdsaP256Key {
     /// # Errors
     /// [`InvalidKey::ScalarOutOfRange`] unless 0 < scalar < the order of the curve.
     pub fn from_scalar(scalar: &[u8]) -> Result<Self, InvalidKey> {
-        let scalar = scalar_from_magnitude(scalar).ok_or(InvalidKey::ScalarOutOfRange)?;
+        let scalar = scalar_from_magnitude::<32>(scalar).ok_or(InvalidKey::ScalarOutOfRange)?;
         let public = backend::p256_public(scalar.expose()).ok_or(InvalidKey::ScalarOutOfRange)?;
         let key = SigningKey::from_bytes(scalar.expose().into())
             .map_err(|_| InvalidKey::ScalarOutOfRange)?;
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_host_signature_of_openssh_verifies() {
-        let kex = Vectors::load(include_str!("../../testdata/kex-ecdh-nistp256.json"));
+        let kex = Vectors::load(include_str!("../../../testdata/kex-ecdh-nistp256.json"));
         let blob = kex.hex("K_S");
         let public = &blob[blob.len() - 65..];
         // ... | length of r, 33 with the zero for the sign | r | length of s | s

@@ -1,10 +1,16 @@
-//! HMAC (RFC 2104) for packets (RFC 6668) and hashed host names.
+//! Message authentication: HMAC (RFC 2104) for packets (RFC 6668), key files and hashed host names,
+//! and UMAC (RFC 4418) for packets.
+
+mod umac;
 
 use core::fmt;
 
 use hmac::{EagerHash, KeyInit, Mac};
+use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
+
+pub use umac::{UMAC_MAX_MESSAGE, Umac, UmacTag};
 
 use crate::{Forged, constant_time_eq};
 
@@ -14,6 +20,8 @@ const MAX_TAG: usize = 64;
 /// The hash function under an HMAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HmacAlgorithm {
+    /// HMAC-MD5: `hmac-md5` where it is asked for.
+    Md5,
     /// HMAC-SHA-1: hashed host names in `known_hosts`, and `hmac-sha1` where it is asked for.
     Sha1,
     /// HMAC-SHA-256.
@@ -27,6 +35,7 @@ impl HmacAlgorithm {
     #[must_use]
     pub const fn tag_len(self) -> usize {
         match self {
+            Self::Md5 => 16,
             Self::Sha1 => 20,
             Self::Sha256 => 32,
             Self::Sha512 => 64,
@@ -43,6 +52,7 @@ pub struct Hmac(State);
 
 #[derive(Clone)]
 enum State {
+    Md5(hmac::Hmac<Md5>),
     Sha1(hmac::Hmac<Sha1>),
     Sha256(hmac::Hmac<Sha256>),
     Sha512(hmac::Hmac<Sha512>),
@@ -53,6 +63,7 @@ impl Hmac {
     #[must_use]
     pub fn new(algorithm: HmacAlgorithm, key: &[u8]) -> Self {
         Self(match algorithm {
+            HmacAlgorithm::Md5 => State::Md5(keyed::<Md5>(key)),
             HmacAlgorithm::Sha1 => State::Sha1(keyed::<Sha1>(key)),
             HmacAlgorithm::Sha256 => State::Sha256(keyed::<Sha256>(key)),
             HmacAlgorithm::Sha512 => State::Sha512(keyed::<Sha512>(key)),
@@ -63,6 +74,7 @@ impl Hmac {
     #[must_use]
     pub const fn algorithm(&self) -> HmacAlgorithm {
         match self.0 {
+            State::Md5(_) => HmacAlgorithm::Md5,
             State::Sha1(_) => HmacAlgorithm::Sha1,
             State::Sha256(_) => HmacAlgorithm::Sha256,
             State::Sha512(_) => HmacAlgorithm::Sha512,
@@ -99,6 +111,7 @@ impl Hmac {
     /// The tag and its length.
     fn compute(&self, parts: &[&[u8]]) -> ([u8; MAX_TAG], usize) {
         match &self.0 {
+            State::Md5(state) => tag_of(state, parts),
             State::Sha1(state) => tag_of(state, parts),
             State::Sha256(state) => tag_of(state, parts),
             State::Sha512(state) => tag_of(state, parts),
@@ -155,8 +168,8 @@ mod tests {
     use super::*;
     use crate::testing::{Vectors, unhex};
 
-    const ALL: [HmacAlgorithm; 3] =
-        [HmacAlgorithm::Sha1, HmacAlgorithm::Sha256, HmacAlgorithm::Sha512];
+    const ALL: [HmacAlgorithm; 4] =
+        [HmacAlgorithm::Md5, HmacAlgorithm::Sha1, HmacAlgorithm::Sha256, HmacAlgorithm::Sha512];
 
     fn tag(algorithm: HmacAlgorithm, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
         let hmac = Hmac::new(algorithm, key);
@@ -167,7 +180,7 @@ mod tests {
 
     #[test]
     fn known_answers_of_rfc_4231() {
-        let vectors = Vectors::load(include_str!("../testdata/hmac-sha2.json"));
+        let vectors = Vectors::load(include_str!("../../testdata/hmac-sha2.json"));
         for case in vectors.list("vectors") {
             let (key, data) = (case.hex("key"), case.hex("data"));
             for (algorithm, name) in
@@ -176,6 +189,16 @@ mod tests {
                 assert_eq!(tag(algorithm, &key, &[&data]), case.hex(name));
             }
         }
+    }
+
+    #[test]
+    fn known_answers_of_rfc_2202() {
+        // Test case 2 of both.
+        let data: &[u8] = b"what do ya want for nothing?";
+        let md5 = "750c783e6ab0b503eaa86e310a5db738";
+        assert_eq!(tag(HmacAlgorithm::Md5, b"Jefe", &[data]), unhex(md5));
+        let sha1 = "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79";
+        assert_eq!(tag(HmacAlgorithm::Sha1, b"Jefe", &[data]), unhex(sha1));
     }
 
     #[test]
