@@ -1,7 +1,7 @@
-//! The program `chiton`: `ssh`, `sftp`, `sshd` and a demo that needs nothing else.
+//! The program `chiton`: `ssh`, `sftp`, `sftp-server`, `sshd` and a demo that needs nothing else.
 //!
-//! The subcommands `ssh` and `sftp` speak OpenSSH's command line. Called by the name `ssh` or
-//! `sftp`, through a link, the program is that subcommand.
+//! The subcommands `ssh`, `sftp` and `sftp-server` speak OpenSSH's command line. Called by such a
+//! name, through a link, the program is that subcommand.
 
 extern crate alloc;
 
@@ -20,6 +20,7 @@ mod progress;
 mod reach;
 mod session;
 mod sftp;
+mod sftp_server;
 mod signals;
 mod ssh;
 mod sshd;
@@ -68,6 +69,13 @@ enum Command {
         #[arg(value_name = "OPTIONS… [user@]host[:path [local]]", trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
         args: Vec<OsString>,
     },
+    /// Serve files on standard input and output; options as OpenSSH's sftp-server
+    #[command(disable_help_flag = true)]
+    SftpServer {
+        /// Options
+        #[arg(value_name = "OPTIONS…", trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
+        args: Vec<OsString>,
+    },
     /// Serve shells, commands and files
     Sshd(sshd::Args),
     /// Show that it works: a server and a client in one process, over a real socket
@@ -78,7 +86,8 @@ enum Command {
 type Main = fn(&[OsString]) -> u8;
 
 /// The subcommands that have their own command line: they get it as it is.
-const RAW: [(&str, Main); 2] = [("ssh", ssh::main), ("sftp", sftp::main)];
+const RAW: [(&str, Main); 3] =
+    [("ssh", ssh::main), ("sftp", sftp::main), ("sftp-server", sftp_server::main)];
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = env::args_os().collect();
@@ -113,6 +122,7 @@ fn dispatch(args: &[OsString]) -> u8 {
     match program.command {
         Command::Ssh { args } => ssh::main(&args),
         Command::Sftp { args } => sftp::main(&args),
+        Command::SftpServer { args } => sftp_server::main(&args),
         Command::Sshd(args) => sshd::main(args),
         Command::Demo => demo::main(),
     }
@@ -182,6 +192,8 @@ mod tests {
             &["chiton", "help", "ssh"],
             &["chiton", "help", "sshd"],
             &["chiton", "sftp", "-h"],
+            &["chiton", "sftp-server", "-h"],
+            &["/usr/lib/openssh/sftp-server", "-h"],
             &["ssh", "--help"],
         ] {
             let args: Vec<OsString> = line.iter().map(OsString::from).collect();
@@ -202,5 +214,6 @@ mod tests {
         assert_eq!(run(&["chiton", "help", "sshd", "more"]), 2);
         assert_eq!(run(&["/usr/bin/ssh", "-z"]), 255);
         assert_eq!(run(&["sftp", "-z"]), 1);
+        assert_eq!(run(&["sftp-server", "-z"]), 1);
     }
 }

@@ -11,12 +11,14 @@
 
 mod filesystem;
 mod handles;
+mod policy;
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use ssh_wire::{DecodeError, DecodeErrorKind, Encode, Message, Reader, Rest};
 
 pub use filesystem::{DirEntry, FileSystem};
+pub use policy::{Operation, Policy};
 
 use crate::{
     Attrs, Error, Extensions, Limits, OpenFlags, PeerMisbehaved, StatusCode,
@@ -47,13 +49,18 @@ const DIR_MODE: u32 = 0o777;
 pub struct Config {
     /// The most files and directories open at a time.
     pub max_handles: usize,
+    /// What is done at all. What is not is answered [`StatusCode::PermissionDenied`].
+    pub policy: Policy,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { max_handles: DEFAULT_MAX_HANDLES }
+        Self { max_handles: DEFAULT_MAX_HANDLES, policy: Policy::default() }
     }
 }
+
+/// Is told of every request with the code that answers it; for a log.
+pub type Observer = Box<dyn FnMut(&FromClient<'_>, StatusCode) + Send>;
 
 /// The server's half of an SFTP session.
 pub struct Server<F: FileSystem> {
@@ -61,6 +68,8 @@ pub struct Server<F: FileSystem> {
     extensions: Extensions,
     reader: RequestReader,
     handles: Handles<F>,
+    policy: Policy,
+    observer: Option<Observer>,
     /// `INIT` has come.
     started: bool,
     failed: Option<Error>,
@@ -84,8 +93,12 @@ impl<F: FileSystem> Server<F> {
     /// A session over `fs`, in which nothing has come yet.
     #[must_use]
     pub fn new(fs: F, config: &Config) -> Self {
+        let permitted =
+            |extension: &Extension| config.policy.permits(Operation::Extended(*extension));
         Self {
-            extensions: fs.extensions(),
+            extensions: fs.extensions().iter().filter(permitted).collect(),
+            policy: config.policy.clone(),
+            observer: None,
             fs,
             reader: RequestReader::default(),
             handles: Handles::new(config.max_handles),
@@ -116,6 +129,11 @@ impl<F: FileSystem> Server<F> {
                 Err(error)
             }
         }
+    }
+
+    /// Lets `observer` know what is done from now on.
+    pub fn observe(&mut self, observer: Observer) {
+        self.observer = Some(observer);
     }
 
     /// Files and directories that are open.
@@ -159,19 +177,27 @@ impl<F: FileSystem> Server<F> {
         }
         let id = reader.field("id").uint32()?;
         let start = out.len();
-        let answer = match parse(packet) {
-            Ok(request) => self.answer(request, out),
+        let request = parse(packet);
+        let answer = match &request {
+            Ok(request) => {
+                self.policy.check(request).and_then(|()| self.answer(request.clone(), out))
+            }
             Err(DecodeError { kind: DecodeErrorKind::UnknownNumber(_), .. }) => {
                 Err(StatusCode::OpUnsupported)
             }
             Err(_) => Err(StatusCode::BadMessage),
         };
         let code = match answer {
-            Ok(()) if out.len() > start => return Ok(()),
             Ok(()) => StatusCode::Ok,
             Err(StatusCode::Ok) => StatusCode::Failure,
             Err(code) => code,
         };
+        if let (Some(observer), Ok(request)) = (&mut self.observer, &request) {
+            observer(request, code);
+        }
+        if code == StatusCode::Ok && out.len() > start {
+            return Ok(());
+        }
         out.truncate(start);
         let message = code.text().as_bytes();
         put_packet(out, &message::Status { id, code, message, language: b"" });
@@ -351,6 +377,7 @@ impl<F: FileSystem> Server<F> {
 
     fn extended(&mut self, id: u32, name: &[u8], fields: Rest<'_>, out: &mut Vec<u8>) -> Answer {
         if !Extension::from_name(name).is_some_and(|known| self.extensions.contains(known)) {
+            // What the policy denies has been dealt with.
             return Err(StatusCode::OpUnsupported);
         }
         match ExtendedRequest::parse(name, fields).map_err(|_| StatusCode::BadMessage)? {

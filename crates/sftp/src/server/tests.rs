@@ -230,7 +230,8 @@ fn paths_with_nul_never_reach_the_file_system() {
 
 #[test]
 fn the_table_of_handles_is_bounded_and_nothing_is_made_beyond_it() {
-    let mut server = Server::new(Memory::new(b"/"), &Config { max_handles: 2 });
+    let mut server =
+        Server::new(Memory::new(b"/"), &Config { max_handles: 2, ..Config::default() });
     ask(&mut server, &INIT);
     let flags = OpenFlags::WRITE | OpenFlags::CREATE;
     let first = open(&mut server, b"a", flags);
@@ -449,6 +450,83 @@ fn look_ups_of_names_are_bounded() {
     let cut = [&[0, 0, 0, 5][..], &[0; 5], &[0; 4]].concat();
     let cut = message::Extended { id: 1, name, fields: Rest(&cut) };
     assert_eq!(status(&mut server, &cut), StatusCode::BadMessage);
+}
+
+#[test]
+fn a_read_only_server_changes_nothing_and_offers_no_extension_that_would() {
+    let mut fs = Memory::new(b"/home");
+    fs.put(b"file", b"0123456789");
+    let config = Config { policy: Policy::default().read_only(), ..Config::default() };
+    let mut server = Server::new(fs, &config);
+    let mut out = Vec::new();
+    server.feed(&INIT, &mut out).unwrap();
+    let Ok(FromServer::Version(version)) = FromServer::parse(&out[4..]) else { panic!() };
+    let offered: Vec<&[u8]> = version.extensions.iter().map(|(name, _)| name).collect();
+    assert_eq!(offered.len(), 6);
+    assert!(!offered.contains(&&b"copy-data"[..]));
+    let (id, path, attrs) = (1, &b"file"[..], Attrs::with_mode(0));
+    let open = |flags| message::Open { id, path, flags, attrs };
+    let handle = &*self::open(&mut server, path, OpenFlags::READ);
+    let (old, new, offset) = (path, &b"new"[..], 0);
+    for request in [
+        &open(OpenFlags::WRITE) as &dyn Encode,
+        &open(OpenFlags::READ | OpenFlags::TRUNCATE),
+        &open(OpenFlags::CREATE),
+        &message::Write { id, handle, offset, data: b"x" },
+        &message::Setstat { id, path, attrs },
+        &message::Fsetstat { id, handle, attrs },
+        &message::Remove { id, path },
+        &message::Mkdir { id, path: new, attrs },
+        &message::Rmdir { id, path },
+        &message::Rename { id, old, new },
+        &message::Symlink { id, target: old, link: new },
+    ] {
+        assert_eq!(status(&mut server, request), StatusCode::PermissionDenied);
+    }
+    for (extension, request) in [
+        (Extension::PosixRename, ExtendedRequest::PosixRename { old, new }),
+        (Extension::HardLink, ExtendedRequest::HardLink { old, new }),
+        (Extension::Fsync, ExtendedRequest::Fsync { handle }),
+        (Extension::Lsetstat, ExtendedRequest::Lsetstat { path, attrs }),
+    ] {
+        let code = extended(&mut server, extension.name().as_bytes(), &request);
+        assert_eq!(code, StatusCode::PermissionDenied);
+    }
+    assert_eq!(status(&mut server, &message::Close { id, handle }), StatusCode::Ok);
+    assert_eq!(server.file_system().get(b"file"), b"0123456789");
+    assert_eq!(server.file_system().stat(path).unwrap().permissions.unwrap().mode(), 0o644);
+}
+
+#[test]
+fn what_is_denied_is_not_done_and_an_observer_hears_of_everything() {
+    let policy = Policy::default().deny(Operation::Remove).deny(Operation::Realpath);
+    let mut fs = Memory::new(b"/home");
+    fs.put(b"file", b"0123456789");
+    let mut server = Server::new(fs, &Config { policy, ..Config::default() });
+    let log = alloc::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = alloc::sync::Arc::clone(&log);
+    server.observe(Box::new(move |request, code| {
+        seen.lock().unwrap().push((Operation::of(request), code));
+    }));
+    ask(&mut server, &INIT);
+    let (id, path) = (1, &b"file"[..]);
+    let denied = StatusCode::PermissionDenied;
+    assert_eq!(status(&mut server, &message::Remove { id, path }), denied);
+    assert_eq!(status(&mut server, &message::Realpath { id, path }), denied);
+    ask(&mut server, &packet(&message::Stat { id, path }));
+    assert_eq!(
+        status(&mut server, &message::Rename { id, old: b"file", new: b"x" }),
+        StatusCode::Ok
+    );
+    assert_eq!(
+        *log.lock().unwrap(),
+        [
+            (Some(Operation::Remove), denied),
+            (Some(Operation::Realpath), denied),
+            (Some(Operation::Stat), StatusCode::Ok),
+            (Some(Operation::Rename), StatusCode::Ok),
+        ]
+    );
 }
 
 #[test]
