@@ -28,6 +28,7 @@ const CRATES: &[(&str, &[(&str, Body)])] = &[
     ("ssh-auth", ssh_auth::fuzzing::TARGETS),
     ("ssh-agent", ssh_agent::fuzzing::TARGETS),
     ("ssh-connection", ssh_connection::fuzzing::TARGETS),
+    ("scp", scp::fuzzing::TARGETS),
     ("sftp", sftp::fuzzing::TARGETS),
     ("chiton", chiton::fuzzing::TARGETS),
 ];

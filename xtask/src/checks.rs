@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::command::{Done, Failure, cargo, output, run, stdout, target};
 
 /// The crates that a device without an operating system can use.
-const NO_STD: [&str; 8] = [
+const NO_STD: [&str; 9] = [
     "chiton-wire",
     "chiton-crypto",
     "chiton-keys",
@@ -16,6 +16,7 @@ const NO_STD: [&str; 8] = [
     "chiton-agent",
     "chiton-connection",
     "chiton-sftp",
+    "chiton-scp",
 ];
 
 /// A target that has no standard library at all.
