@@ -128,13 +128,8 @@ impl Settings {
                 }
             }
         }
-        match getopt.rest().first() {
-            None => Ok(Some(settings)),
-            Some(word) => {
-                let word = show(word.as_encoded_bytes());
-                Err(Failure::new(format_args!("{word}: there is nothing but options here")))
-            }
-        }
+        // What else stands there is ignored, as by OpenSSH's: some call it with the host's name.
+        Ok(Some(settings))
     }
 
     fn with(mut self, option: char, value: String) -> Result<Self> {
@@ -427,6 +422,7 @@ mod tests {
         assert!(!settings.policy.permits(Operation::Remove));
         assert!(parse(&["-Q", "requests"]).unwrap().is_none());
         assert!(parse(&["-h"]).unwrap().is_none());
+        assert!(parse(&["-e", "somehost", "sftp"]).unwrap().is_some());
     }
 
     #[test]
@@ -451,7 +447,6 @@ mod tests {
             (&["-f", "MAIL"], "no facility"),
             (&["-Q", "ciphers"], "only be asked for requests"),
             (&["-z"], "unknown option"),
-            (&["/srv"], "nothing but options"),
         ] {
             let failure = parse(words).unwrap_err().to_string();
             assert!(failure.contains(what), "{failure}");
