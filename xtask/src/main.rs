@@ -1,6 +1,7 @@
 //! The chores of the workspace, as `cargo xtask CHORE`. Plain Rust on purpose: it builds at once,
 //! on any machine that has a toolchain.
 
+mod bench;
 mod checks;
 mod command;
 mod peers;
@@ -15,6 +16,7 @@ cargo xtask test     all tests: fetches the OpenSSH peers, cargo test, a smoke r
 cargo xtask peers    only fetches the OpenSSH peers
 cargo xtask lint     clippy, documentation, no C in the program, no_std builds
 cargo xtask smoke    only the smoke run of the fuzz targets
+cargo xtask bench    chiton and other clients side by side; `bench --help` says more
 cargo xtask ci       formatting, lint, test: what a change must pass";
 
 fn main() -> ExitCode {
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         ["lint"] => checks::lint(),
         ["smoke"] => tests::smoke(),
         ["ci"] => checks::format().and_then(|()| checks::lint()).and_then(|()| tests::all()),
+        ["bench", arguments @ ..] => bench::bench(arguments),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())
