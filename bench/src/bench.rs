@@ -1,8 +1,9 @@
 //! Runs the rows: clients in turn, again and again, each run from a clean slate.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use crate::failure::{Done, Failure};
 use crate::link::{self, Shape};
@@ -34,6 +35,7 @@ struct Contestant<'a> {
     peer: &'a Peer,
     rekey: Option<u64>,
     server: usize,
+    port: u16,
     samples: Vec<Sample>,
     failed: Option<String>,
 }
@@ -99,7 +101,15 @@ impl Bench {
         for peer in peers.iter().filter(|peer| row.admits(peer.name)) {
             let mut add = |label: String, rekey, server| {
                 let (samples, failed) = (Vec::new(), None);
-                contestants.push(Contestant { label, peer, rekey, server, samples, failed });
+                contestants.push(Contestant {
+                    label,
+                    peer,
+                    rekey,
+                    server,
+                    port: 0,
+                    samples,
+                    failed,
+                });
             };
             let server = self.server_for(row, peer.name)?;
             add(peer.name.to_owned(), None, server);
@@ -107,32 +117,29 @@ impl Bench {
                 add(format!("{}, rekeying", peer.name), Some(REKEY), server);
             }
         }
+        for contestant in &mut contestants {
+            contestant.port = self.port(contestant.server, row.far)?;
+        }
+        let (mut waiting, mut contestants): (Vec<_>, Vec<_>) =
+            contestants.into_iter().partition(|contestant| row.waits(contestant.peer.name));
         for run in 0..self.runs {
             for contestant in &mut contestants {
                 let slow = contestant.samples.first().is_some_and(|sample| sample.wall > LONG);
-                if slow || contestant.failed.is_some() {
-                    continue;
-                }
-                match self.run(row, contestant, run == 0) {
-                    Ok(sample) => {
-                        eprintln!(
-                            "bench: {}: {}: {:.3} s, CPU {:.2} s and {:.2} s, {:.1} MiB",
-                            row.id,
-                            contestant.label,
-                            sample.wall,
-                            sample.client_cpu,
-                            sample.server_cpu,
-                            sample.peak / 1024.0
-                        );
-                        contestant.samples.push(sample);
-                    }
-                    Err(failure) => {
-                        eprintln!("bench: {}: {}: {failure}", row.id, contestant.label);
-                        contestant.failed = Some(failure.to_string());
-                    }
+                if !slow && contestant.failed.is_none() {
+                    let done = self.run(row, contestant, run == 0, true);
+                    contestant.take(row, done);
                 }
             }
         }
+        thread::scope(|scope| {
+            for contestant in &mut waiting {
+                scope.spawn(|| {
+                    let done = self.run(row, contestant, true, false);
+                    contestant.take(row, done);
+                });
+            }
+        });
+        contestants.extend(waiting);
         let entries = contestants
             .into_iter()
             .map(|contestant| Entry {
@@ -147,13 +154,27 @@ impl Bench {
         Ok(RowResult { row: row.clone(), entries })
     }
 
-    fn run(&mut self, row: &Row, contestant: &Contestant<'_>, first: bool) -> Done<Sample> {
-        peers::clean(&self.site)?;
-        let port = self.port(contestant.server, row.far)?;
+    /// One run; `alone` if there is no other client at the same time.
+    fn run(
+        &self,
+        row: &Row,
+        contestant: &Contestant<'_>,
+        first: bool,
+        alone: bool,
+    ) -> Done<Sample> {
         let Some((server, _)) = self.servers.get(contestant.server) else {
             return Err(Failure::new("no server"));
         };
-        let scratch = self.site.scratch();
+        let port = contestant.port;
+        let folder = |parent: PathBuf| -> Done<PathBuf> {
+            let folder = parent.join(contestant.label.replace(", ", "-"));
+            if folder.exists() {
+                fs::remove_dir_all(&folder).map_err(Failure::file(&folder))?;
+            }
+            fs::create_dir_all(&folder).map_err(Failure::file(&folder))?;
+            Ok(folder)
+        };
+        let (work_folder, scratch) = (folder(self.site.work())?, folder(self.site.scratch())?);
         let known_hosts = scratch.join("known_hosts");
         fs::write(&known_hosts, self.site.known_hosts_line(port)?)
             .map_err(Failure::file(&known_hosts))?;
@@ -166,7 +187,7 @@ impl Bench {
             rekey: contestant.rekey,
             scratch: scratch.clone(),
         };
-        let work = row.work(&self.site, &self.sizes);
+        let work = row.work(&self.site, &self.sizes, &work_folder);
         let remote = |path: &Path| server.path(path, &self.site);
         let invocation = contestant.peer.invocation(&work, &place, &remote)?;
         let until = match row.task {
@@ -174,10 +195,33 @@ impl Bench {
             Task::Idle => Until::Figure,
             _ => Until::Exit,
         };
-        let sample = measure::run(&invocation, until, server, &scratch)?;
+        let sample = measure::run(&invocation, until, alone.then_some(server), &scratch)?;
         arrived(&work, first)?;
-        peers::clean(&self.site)?;
+        fs::remove_dir_all(&work_folder).map_err(Failure::file(&work_folder))?;
         Ok(sample)
+    }
+}
+
+impl Contestant<'_> {
+    /// Notes how a run went, and says it.
+    fn take(&mut self, row: &Row, done: Done<Sample>) {
+        match done {
+            Ok(sample) => {
+                eprintln!(
+                    "bench: {}: {}: {:.3} s, CPU {:.2} s, {:.1} MiB",
+                    row.id,
+                    self.label,
+                    sample.wall,
+                    sample.client_cpu,
+                    sample.peak / 1024.0
+                );
+                self.samples.push(sample);
+            }
+            Err(failure) => {
+                eprintln!("bench: {}: {}: {failure}", row.id, self.label);
+                self.failed = Some(failure.to_string());
+            }
+        }
     }
 }
 

@@ -45,7 +45,7 @@ struct Run {
     /// How often each client does each row
     #[arg(long, default_value_t = 5)]
     runs: u32,
-    /// Only rows whose names begin with one of these, separated by commas
+    /// Only these rows, separated by commas; with a * at its end, all that begin so
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Only these clients, separated by commas
@@ -100,7 +100,11 @@ fn run(run: &Run) -> Done {
     let (sizes, runs) =
         if run.quick { (Sizes::QUICK, run.runs.min(3)) } else { (Sizes::FULL, run.runs) };
     let wanted = |list: &[String], name: &str| {
-        list.is_empty() || list.iter().any(|begins| name.starts_with(begins.as_str()))
+        let is = |one: &String| match one.strip_suffix('*') {
+            Some(begins) => name.starts_with(begins),
+            None => name == one,
+        };
+        list.is_empty() || list.iter().any(is)
     };
     let rows: Vec<_> =
         rows::all(&sizes).into_iter().filter(|row| wanted(&run.only, &row.id)).collect();

@@ -49,8 +49,9 @@ pub(crate) struct Sample {
     pub(crate) wall: f64,
     /// Seconds of user and system time of the program and its children.
     pub(crate) client_cpu: f64,
-    /// The same of the server. The kernel counts in hundredths of a second.
-    pub(crate) server_cpu: f64,
+    /// The same of the server, if it had no other client. The kernel counts in hundredths of a
+    /// second.
+    pub(crate) server_cpu: Option<f64>,
     /// The largest that any of the program's processes was, in KiB.
     pub(crate) peak: f64,
     /// The number that the program wrote, where it was to measure something itself.
@@ -68,11 +69,12 @@ pub(crate) enum Until {
     Figure,
 }
 
-/// Runs the program against `server`.
+/// Runs the program against `server`, if that has no other client; files of the benchmark itself
+/// are in `scratch`.
 pub(crate) fn run(
     invocation: &Invocation,
     until: Until,
-    server: &Server,
+    server: Option<&Server>,
     scratch: &Path,
 ) -> Done<Sample> {
     let report = scratch.join("report.json");
@@ -96,11 +98,12 @@ pub(crate) fn run(
     let output = File::create(&log).map_err(Failure::file(&log))?;
     helper.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output).process_group(0);
 
-    let before = server.cpu()?;
+    let before = server.map(Server::cpu).transpose()?;
     let failed = |what: &str| {
         let said = fs::read_to_string(&log).unwrap_or_default();
-        let said: Vec<&str> = said.lines().rev().take(5).collect();
-        Failure::new(format!("{what}; it said: {}", said.join(" / ")))
+        // The last line is the helper's.
+        let last = said.lines().rev().find(|line| !line.starts_with("bench: "));
+        Failure::new(format!("{what}: {}", last.unwrap_or(&said).trim()))
     };
     let mut child =
         helper.spawn().map_err(|error| Failure::new(format!("cannot measure: {error}")))?;
@@ -121,9 +124,10 @@ pub(crate) fn run(
         thread::sleep(Duration::from_millis(5));
     };
     if !status.success() {
-        return Err(failed(&format!("failed ({status})")));
+        return Err(failed("failed"));
     }
-    let server_cpu = server.cpu_at_rest()? - before;
+    let after = server.map(Server::cpu_at_rest).transpose()?;
+    let server_cpu = after.zip(before).map(|(after, before)| after - before);
     let text = fs::read_to_string(&report).map_err(Failure::file(&report))?;
     let report: Value = serde_json::from_str(&text)
         .map_err(|error| Failure::new(format!("{}: {error}", report.display())))?;

@@ -67,7 +67,7 @@ impl Sample {
         match measure {
             Measure::Wall => Some(self.wall),
             Measure::ClientCpu => Some(self.client_cpu),
-            Measure::ServerCpu => Some(self.server_cpu),
+            Measure::ServerCpu => self.server_cpu,
             Measure::Peak => Some(self.peak),
             Measure::Figure => self.figure,
         }

@@ -1,5 +1,7 @@
 //! The rows of the table: who does what, on which server, how far away.
 
+use std::path::Path;
+
 use crate::peers::{CHITON, CHITON_LIBRARY, OPENSSH_10};
 use crate::site::{Site, Sizes};
 use crate::work::Work;
@@ -8,7 +10,11 @@ pub(crate) const AES128_GCM: &str = "aes128-gcm@openssh.com";
 /// The key is renewed after so much in the row about that.
 pub(crate) const REKEY: u64 = 64 << 20;
 
-/// The ciphers of the bulk rows. With the last, MACs are `hmac-sha2-256-etm@openssh.com`.
+/// For rows that are about something else: everybody's best.
+const ANY: &str = "aes128-gcm@openssh.com,aes256-ctr";
+
+/// The ciphers of the bulk rows. With the last, the MAC is `hmac-sha2-256-etm@openssh.com`; for
+/// who does not know that, `hmac-sha2-256`.
 const CIPHERS: [(&str, &str); 4] = [
     ("aes128-gcm", AES128_GCM),
     ("aes256-gcm", "aes256-gcm@openssh.com"),
@@ -59,7 +65,7 @@ pub(crate) struct Row {
 
 impl Row {
     fn new(id: &str, title: String, task: Task, who: Who) -> Self {
-        Self { id: id.into(), title, task, cipher: AES128_GCM, far: false, who }
+        Self { id: id.into(), title, task, cipher: ANY, far: false, who }
     }
 
     fn far(self) -> Self {
@@ -92,10 +98,18 @@ impl Row {
         }
     }
 
-    pub(crate) fn work(&self, site: &Site, sizes: &Sizes) -> Work {
+    /// Whether `peer` spends its time waiting here, for more than a minute, so that all such
+    /// clients may wait at the same time.
+    pub(crate) fn waits(&self, peer: &str) -> bool {
+        let many = matches!(self.task, Task::GetMany | Task::PutMany);
+        self.far && many && !matches!(peer, CHITON | "russh")
+    }
+
+    /// What is to be done; what arrives by it arrives in `work`.
+    pub(crate) fn work(&self, site: &Site, sizes: &Sizes, work: &Path) -> Work {
         let file = site.data(if self.far { "medium" } else { "big" });
         let folder = site.data(if self.far { "few" } else { "many" });
-        let arrived = site.work().join("arrived");
+        let arrived = work.join("arrived");
         match self.task {
             Task::Get => Work::Get { remote: file, local: arrived },
             Task::Put => Work::Put { local: file, remote: arrived },
@@ -122,7 +136,10 @@ pub(crate) fn all(sizes: &Sizes) -> Vec<Row> {
     let mut rows = Vec::new();
     for (task, verb, id) in [(Task::Get, "get", "get"), (Task::Put, "put", "put")] {
         for (name, cipher) in CIPHERS {
-            let who = if cipher == AES128_GCM { Who::Everybody } else { Who::Fast };
+            let who = match name {
+                "aes128-gcm" | "aes256-ctr-etm" => Who::Everybody,
+                _ => Who::Fast,
+            };
             let title = format!("SFTP {verb} {big}, {name}");
             rows.push(Row { cipher, ..Row::new(&format!("{id}-{name}"), title, task, who) });
         }

@@ -139,7 +139,8 @@ fn openssh(root: &Path, cipher: &str, port: u16, folder: &Path, site: &Site) -> 
     }
     let mut config = format!(
         "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}/authorized_keys\n\
-         Ciphers {cipher}\nMACs hmac-sha2-256-etm@openssh.com\nKexAlgorithms curve25519-sha256\n\
+         Ciphers {cipher}\nMACs hmac-sha2-256-etm@openssh.com,hmac-sha2-256\n\
+         KexAlgorithms curve25519-sha256,curve25519-sha256@libssh.org\n\
          StrictModes no\nUsePAM no\nPidFile none\nSubsystem sftp internal-sftp\n\
          MaxStartups 2000\nMaxSessions 2000\nPermitRootLogin yes\nPasswordAuthentication no\n\
          KbdInteractiveAuthentication no\nUseDNS no\nPrintMotd no\nPrintLastLog no\n\

@@ -15,7 +15,7 @@ pub(crate) use openssh::root as openssh_root;
 
 use crate::failure::Done;
 use crate::measure::Invocation;
-use crate::site::{Site, stdout};
+use crate::site::stdout;
 use crate::work::{Place, Work};
 
 /// A client.
@@ -126,18 +126,4 @@ fn install(program: &str, package: &str) -> Done {
     let mut apt = Command::new("apt-get");
     apt.args(["install", "-y", "-qq", "--no-install-recommends", package]);
     stdout(apt.env("DEBIAN_FRONTEND", "noninteractive")).map(drop)
-}
-
-/// Removes what earlier runs left for `site`.
-pub(crate) fn clean(site: &Site) -> Done {
-    use crate::failure::Failure;
-    use std::fs;
-    let work = site.work();
-    for entry in fs::read_dir(&work).map_err(Failure::file(&work))?.flatten() {
-        let path = entry.path();
-        let removed =
-            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        removed.map_err(Failure::file(&path))?;
-    }
-    Ok(())
 }

@@ -4,7 +4,7 @@
 use std::{error::Error, io, path::Path, sync::Arc};
 
 use russh::{
-    ChannelMsg, Disconnect,
+    ChannelMsg, Disconnect, Preferred, cipher,
     client::{self, Handle, Handler},
     keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate, load_secret_key},
 };
@@ -40,7 +40,11 @@ struct Place {
 
 impl Place {
     async fn connect(&self) -> Done<Handle<Accept>> {
+        // Its defaults leave the fastest out.
+        let mut preferred = Preferred::DEFAULT;
+        preferred.cipher.to_mut().insert(0, cipher::AES_128_GCM);
         let config = client::Config {
+            preferred,
             nodelay: true,
             window_size: 32 << 20,
             channel_buffer_size: 1024,
