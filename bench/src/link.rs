@@ -6,7 +6,7 @@
 //! everything is as if its `connect` had taken a round trip less. TCP's slow start, losses and
 //! header bytes are not modelled.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -63,26 +63,30 @@ pub(crate) fn lay(server: u16, shape: Shape) -> Done<u16> {
 }
 
 fn connection(client: TcpStream, server: u16, shape: Shape) {
+    let open = |server: TcpStream, client: TcpStream| -> io::Result<_> {
+        server.set_nodelay(true)?;
+        Ok((server.try_clone()?, server, client))
+    };
+    // What the client says at once is under way while the connection is made.
+    let up = client.set_nodelay(true).and_then(|()| client.try_clone()).map(|c| enter(c, shape));
     thread::sleep(shape.one_way());
-    let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)) else { return };
-    for socket in [&client, &server] {
-        if socket.set_nodelay(true).is_err() {
-            return;
-        }
-    }
-    if let (Ok(client2), Ok(server2)) = (client.try_clone(), server.try_clone()) {
-        direction(client, server, shape);
-        direction(server2, client2, shape);
+    let server = TcpStream::connect((Ipv4Addr::LOCALHOST, server));
+    // Where either is gone, dropping the other says so.
+    if let (Ok(up), Ok((from, to, client))) = (up, server.and_then(|server| open(server, client))) {
+        let down = enter(from, shape);
+        thread::spawn(move || give(to, &up));
+        thread::spawn(move || give(client, &down));
     }
 }
 
 /// Bytes and when they leave the link.
 type Held = (Instant, Vec<u8>);
 
-fn direction(from: TcpStream, to: TcpStream, shape: Shape) {
+/// What comes from a socket, once it has passed the link.
+fn enter(from: TcpStream, shape: Shape) -> Receiver<Held> {
     let (enter, leave) = sync_channel(HELD);
     thread::spawn(move || take(from, &enter, shape));
-    thread::spawn(move || give(to, &leave));
+    leave
 }
 
 /// Reads at the rate of the link. What waits outside waits in the buffers of the kernel, and so at
