@@ -22,6 +22,13 @@ pub struct Config {
     /// packets behind the first key exchange (CVE-2023-48795); only tests of old peers turn it
     /// off.
     pub strict_kex: bool,
+    /// Client: whether the first message of the key exchange follows the first `KEXINIT` at once,
+    /// for the method that is preferred most (RFC 4253 §7). That saves a round trip with a server
+    /// whose most preferred method and host key algorithm are ours, too; any other server drops
+    /// the message, and nothing is lost but its bytes and the work for it. Off unless asked for:
+    /// most servers list an RSA key first. In later exchanges the server's order is known, and
+    /// the message is sent ahead where it is right.
+    pub guess_kex: bool,
 }
 
 impl Default for Config {
@@ -32,6 +39,7 @@ impl Default for Config {
             limits: Limits::default(),
             host_keys: Vec::new(),
             strict_kex: true,
+            guess_kex: false,
         }
     }
 }

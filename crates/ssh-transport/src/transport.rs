@@ -23,7 +23,7 @@ use crate::{
     host_key::{HostKeyOffer, HostKeyTrusted},
     ident::PeerIdentification,
     inbound::{Inbound, Received},
-    kex::{Kex, negotiate::Negotiated, rekey::Schedule},
+    kex::{Kex, init::FirstChoice, negotiate::Negotiated, rekey::Schedule},
     limits::{CONTROL_HIGH_WATER, MAX_EXT_INFO_FROM_SERVER, MAX_PINGS},
     message::{self, ExtInfo, Ignore, KexInit, NewKeys, Ping, Pong},
     outbound::{self, Outbound},
@@ -55,6 +55,8 @@ pub struct Transport {
     peer_wants_ext_info: bool,
     /// Whether the next packet of the key exchange is a wrong guess.
     skip_guess: bool,
+    /// What the peer's latest `KEXINIT` names first.
+    peer_first_choice: Option<FirstChoice>,
     /// Server: whether the next packet may be the client's `EXT_INFO`.
     ext_info_next: bool,
     extensions: PeerExtensions,
@@ -96,6 +98,7 @@ impl Transport {
             strict: false,
             peer_wants_ext_info: false,
             skip_guess: false,
+            peer_first_choice: None,
             ext_info_next: false,
             extensions: PeerExtensions::default(),
             negotiated: None,

@@ -176,6 +176,15 @@ impl<Stage> Builder<Stage> {
         self
     }
 
+    /// Sends the first message of the key exchange before the server has said what it wants
+    /// (`first_kex_packet_follows`, RFC 4253 §7). With a server that prefers the same method and
+    /// type of host key this saves a round trip; any other drops the message, and all goes on as
+    /// without. The types of key that `known_hosts` has for the host are preferred.
+    pub const fn guess_key_exchange(mut self) -> Self {
+        self.config.guess_kex = true;
+        self
+    }
+
     /// Is shown what the server has to say before authentication (RFC 4252 §5.4).
     pub fn on_banner(mut self, show: impl Fn(&PeerText) + Send + Sync + 'static) -> Self {
         self.on_banner = Some(Arc::new(show));

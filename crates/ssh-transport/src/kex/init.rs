@@ -10,10 +10,10 @@ use ssh_crypto::rng::Rng;
 use ssh_keys::KeyType;
 use ssh_wire::{Encode, NameList};
 
-use super::{negotiate::Offer, strict};
+use super::{method::ClientShare, negotiate::Offer, strict};
 use crate::{
     Role,
-    algorithm::{Algorithm, HostKeyAlgorithm},
+    algorithm::{Algorithm, HostKeyAlgorithm, KexAlgorithm},
     config::Config,
     message::KexInit,
 };
@@ -28,6 +28,39 @@ pub(crate) struct OurInit {
     pub(crate) payload: Vec<u8>,
     /// Host key algorithms that this exchange may use.
     host_keys: Vec<HostKeyAlgorithm>,
+    /// Client: the private half of the first message of the exchange, if that follows without
+    /// waiting for the server.
+    pub(crate) guess: Option<ClientShare>,
+}
+
+/// What a peer names first in `KEXINIT`: where this side names the same, a guess is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FirstChoice {
+    kex: Option<KexAlgorithm>,
+    host_key: Option<HostKeyAlgorithm>,
+}
+
+impl FirstChoice {
+    pub(crate) fn of(theirs: &KexInit<'_>) -> Self {
+        Self {
+            kex: theirs.kex_algorithms.first().and_then(KexAlgorithm::from_name),
+            host_key: theirs
+                .server_host_key_algorithms
+                .first()
+                .and_then(<HostKeyAlgorithm as Algorithm>::from_name),
+        }
+    }
+}
+
+/// Whether a client sends the first message of the exchange ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ahead {
+    /// Not: what the peer wants is known already, or nobody asked for it.
+    No,
+    /// Yes, whatever the server prefers.
+    Yes,
+    /// Only if the server prefers the same.
+    IfRight(FirstChoice),
 }
 
 impl OurInit {
@@ -38,6 +71,7 @@ impl OurInit {
         config: &Config,
         first: bool,
         key_type: Option<KeyType>,
+        ahead: Ahead,
         rng: &mut dyn Rng,
     ) -> Self {
         let offered = config.preferences.host_keys().as_slice().iter().copied();
@@ -47,7 +81,23 @@ impl OurInit {
                 Role::Server => super::server::host_key(config, *algorithm).is_some(),
             })
             .collect();
-        let mut init = Self { payload: Vec::new(), host_keys };
+        let mut init = Self { payload: Vec::new(), host_keys, guess: None };
+        let offer = init.offer(config);
+        let ours = FirstChoice {
+            kex: offer.kex.first().copied(),
+            host_key: offer.host_keys.first().copied(),
+        };
+        let wanted = match ahead {
+            Ahead::No => false,
+            Ahead::Yes => true,
+            Ahead::IfRight(theirs) => ours == theirs,
+        };
+        if let Some(kex) = ours.kex
+            && wanted
+            && role == Role::Client
+        {
+            init.guess = Some(ClientShare::generate(kex, rng));
+        }
         init.payload = init.encode(role, config, first, rng);
         init
     }
@@ -87,7 +137,7 @@ impl OurInit {
             compression_server_to_client: list("none"),
             languages_client_to_server: NameList::default(),
             languages_server_to_client: NameList::default(),
-            first_kex_packet_follows: false,
+            first_kex_packet_follows: self.guess.is_some(),
             reserved: 0,
         };
         let mut payload = Vec::new();
@@ -120,8 +170,9 @@ pub(crate) fn wants_ext_info(peer: Role, theirs: &KexInit<'_>) -> bool {
     })
 }
 
-/// Whether the packet after this `KEXINIT` is a guess that came true: then it is the first message
-/// of the exchange. A wrong guess has to be dropped (RFC 4253 §7).
+/// Whether a packet that was sent behind a `KEXINIT` as a guess is the first message of the
+/// exchange: both sides name the same method and host key algorithm first. A wrong guess has to be
+/// dropped (RFC 4253 §7).
 pub(crate) fn guess_is_right(ours: &Offer<'_>, theirs: &KexInit<'_>) -> bool {
     let kex = ours.kex.first().map(|algorithm| algorithm.name());
     let host_key = ours.host_keys.first().map(|algorithm| algorithm.name());

@@ -1,5 +1,6 @@
 //! Tests of the transport as a whole.
 
+mod guess;
 mod hostile;
 mod matrix;
 mod negotiation;

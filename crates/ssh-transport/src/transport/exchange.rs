@@ -20,7 +20,7 @@ use crate::{
         client::{AwaitReply, AwaitVerdict},
         derive::KeyDerivation,
         hash::Transcript,
-        init::{self, OurInit},
+        init::{self, Ahead, FirstChoice, OurInit},
         method::SharedSecret,
         negotiate::{Negotiated, negotiate},
         server::AwaitMethodInit,
@@ -32,13 +32,26 @@ use crate::{
 };
 
 impl Transport {
+    /// Begins an exchange: nothing is known of the peer's `KEXINIT` yet.
     pub(super) fn send_kexinit(&mut self) -> Result<(), Error> {
+        let ahead = match self.peer_first_choice {
+            Some(choice) => Ahead::IfRight(choice),
+            None if self.config.guess_kex => Ahead::Yes,
+            None => Ahead::No,
+        };
+        self.send_kexinit_with(ahead)
+    }
+
+    fn send_kexinit_with(&mut self, ahead: Ahead) -> Result<(), Error> {
         let first = self.session.is_none();
         let key_type = self.host_key.as_ref().map(PublicKey::key_type);
         let rng = &mut **self.outbound.rng();
-        let init = OurInit::new(self.role, &self.config, first, key_type, rng);
+        let init = OurInit::new(self.role, &self.config, first, key_type, ahead, rng);
         self.outbound.send_now(&Rest(&init.payload))?;
         self.outbound.hold();
+        if let Some(share) = &init.guess {
+            self.outbound.send_now(&KexEcdhInit { client_public: &share.public() })?;
+        }
         self.kex = Kex::SentInit(init);
         Ok(())
     }
@@ -48,9 +61,9 @@ impl Transport {
         if self.established && matches!(self.kex, Kex::Idle) {
             self.admit_exchange()?;
             self.schedule.begin(true);
-            self.send_kexinit()?;
+            self.send_kexinit_with(Ahead::No)?;
         }
-        let Kex::SentInit(ours) = core::mem::replace(&mut self.kex, Kex::Idle) else {
+        let Kex::SentInit(mut ours) = core::mem::replace(&mut self.kex, Kex::Idle) else {
             return Err(unexpected);
         };
         let identification = self.peer.clone().ok_or(unexpected)?;
@@ -68,7 +81,10 @@ impl Transport {
         let mut negotiated =
             negotiate(&offer, &theirs, self.role).map_err(Error::NoCommonAlgorithm)?;
         negotiated.strict = self.strict;
-        self.skip_guess = theirs.first_kex_packet_follows && !init::guess_is_right(&offer, &theirs);
+        let guess_is_right = init::guess_is_right(&offer, &theirs);
+        self.skip_guess = theirs.first_kex_packet_follows && !guess_is_right;
+        self.peer_first_choice = Some(FirstChoice::of(&theirs));
+        let guess = ours.guess.take().filter(|_| guess_is_right);
         let transcript = Transcript::new(
             self.role,
             (self.config.identification.as_str(), ours.payload),
@@ -76,9 +92,16 @@ impl Transport {
         );
         match self.role {
             Role::Client => {
-                let rng = &mut **self.outbound.rng();
-                let state = AwaitReply::new(negotiated, transcript, rng);
-                self.outbound.send_now(&KexEcdhInit { client_public: &state.public })?;
+                let state = match guess {
+                    // It is out already.
+                    Some(share) => AwaitReply::with_share(negotiated, transcript, share),
+                    None => {
+                        let rng = &mut **self.outbound.rng();
+                        let state = AwaitReply::new(negotiated, transcript, rng);
+                        self.outbound.send_now(&KexEcdhInit { client_public: &state.public })?;
+                        state
+                    }
+                };
                 self.kex = Kex::AwaitReply(Box::new(state));
             }
             Role::Server => {
