@@ -58,6 +58,9 @@ pub enum Error {
     LocalFile(Arc<LocalFileError>),
     /// A key file could not be used.
     KeyFile(Arc<KeyFileError>),
+    /// An agent is of no help.
+    #[cfg(feature = "tokio")]
+    Agent(Arc<crate::agent::AgentError>),
     /// An address `[user@]host[:port]` that cannot be understood.
     Destination(Box<str>),
     /// The call cannot work: wrong order, wrong argument. The text says what to do.
@@ -305,6 +308,10 @@ impl Error {
                 SftpErrorKind::Local(_) => Fault::Local,
                 _ => Fault::Policy,
             },
+            #[cfg(feature = "tokio")]
+            Self::Agent(error) if error.is_refusal() => Fault::Policy,
+            #[cfg(feature = "tokio")]
+            Self::Agent(_) => Fault::Local,
             Self::Closed
             | Self::AuthRequest(_)
             | Self::LocalFile(_)
@@ -446,6 +453,8 @@ impl fmt::Display for Error {
             Self::Sftp(error) => error.fmt(f),
             Self::LocalFile(error) => error.fmt(f),
             Self::KeyFile(error) => write!(f, "key file {}: {}", shown(&error.path), error.kind),
+            #[cfg(feature = "tokio")]
+            Self::Agent(error) => error.fmt(f),
             Self::Destination(text) => {
                 write!(f, "`{text}` is not of the form [user@]host[:port]")
             }
@@ -585,6 +594,8 @@ impl std::error::Error for Error {
             Self::ConnectionLost(_, Some(error)) => Some(&**error),
             Self::LocalFile(error) => Some(&error.source),
             Self::KeyFile(error) => Some(&error.kind),
+            #[cfg(feature = "tokio")]
+            Self::Agent(error) => core::error::Error::source(&**error),
             _ => None,
         }
     }

@@ -18,6 +18,7 @@
 //! - [`Client`] runs commands ([`Client::exec`], [`Command`], [`Child`]) and opens SFTP sessions
 //!   ([`Sftp`]). Handles are cheap clones that can be used from any thread.
 //! - [`server`] is the other side: a server that can be embedded.
+//! - [`agent`] speaks to programs that hold keys, such as `ssh-agent`, and can be one.
 //! - [`session`] is the whole protocol without tokio and without sockets, for those who have
 //!   their own. The layers under it are crates of their own: `ssh-transport`, `ssh-auth`,
 //!   `ssh-connection`, `sftp`.
@@ -44,6 +45,8 @@
     )
 )]
 
+#[cfg(feature = "tokio")]
+pub mod agent;
 #[cfg(feature = "tokio")]
 mod channel;
 #[cfg(feature = "tokio")]

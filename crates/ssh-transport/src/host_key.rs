@@ -24,6 +24,7 @@ struct Inner {
     key: PublicKey,
     algorithm: HostKeyAlgorithm,
     exchange_hash: Digest,
+    signature: Box<[u8]>,
 }
 
 impl HostKeyOffer {
@@ -32,8 +33,9 @@ impl HostKeyOffer {
         key: PublicKey,
         algorithm: HostKeyAlgorithm,
         exchange_hash: Digest,
+        signature: Box<[u8]>,
     ) -> Self {
-        Self(Box::new(Inner { key, algorithm, exchange_hash }))
+        Self(Box::new(Inner { key, algorithm, exchange_hash, signature }))
     }
 
     /// The key.
@@ -46,6 +48,19 @@ impl HostKeyOffer {
     #[must_use]
     pub const fn algorithm(&self) -> HostKeyAlgorithm {
         self.0.algorithm
+    }
+
+    /// What it signed: the exchange hash, which becomes the session identifier.
+    #[must_use]
+    pub fn exchange_hash(&self) -> &[u8] {
+        self.0.exchange_hash.as_bytes()
+    }
+
+    /// The signature, a blob of name and signature. With it an agent can be told which host a
+    /// session leads to.
+    #[must_use]
+    pub const fn signature(&self) -> &[u8] {
+        &self.0.signature
     }
 
     /// States that the key is that of the host one wanted to reach.

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     Auth, Client, HostKeys,
-    auth::Attempts,
+    attempts::{Attempts, HostProof, Login},
     front::{Budget, Front, blocking},
 };
 use crate::{
@@ -251,9 +251,11 @@ impl Builder<Ready> {
         let front = Front { connection: Arc::new(Connection { shared: Arc::clone(&shared) }) };
         tokio::spawn(Driver::new(socket, inbound, shared, keepalive));
 
+        let mut proof = HostProof::default();
         loop {
             match budget.spend(Phase::KeyExchange, front.next_event()).await?? {
                 SessionEvent::HostKey(offer) => {
+                    proof = HostProof::of(&offer);
                     let (policy, name) = (host_keys.clone(), name.clone());
                     let (key, asked) = (offer.key().clone(), known.clone());
                     match blocking(move || policy.check(&name, &key, &asked)).await? {
@@ -268,7 +270,8 @@ impl Builder<Ready> {
                 _ => {}
             }
         }
-        Attempts::new(&front, &mut budget, &user, &host, on_banner.as_deref()).run(auth).await?;
+        let login = Login { user: &user, host: &host, proof: &proof };
+        Attempts::new(&front, &mut budget, login, on_banner.as_deref()).run(auth).await?;
         Ok(Client::new(front.connection))
     }
 }

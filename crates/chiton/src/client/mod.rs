@@ -1,5 +1,6 @@
 //! The client: a handle on an authenticated connection.
 
+mod attempts;
 mod auth;
 mod builder;
 mod destination;
@@ -20,6 +21,7 @@ use ssh_transport::Negotiated;
 use ssh_wire::PeerText;
 
 use crate::{
+    agent::Agent,
     command::{Command, Output},
     driver::Connection,
     error::Error,
@@ -27,8 +29,8 @@ use crate::{
 };
 
 /// Connects to `[user@]host[:port]` as an interactive program would: with `~/.ssh/known_hosts`
-/// (and the system's), strictly; with the keys in `~/.ssh` that are not encrypted. The user is
-/// the one who runs the program unless named.
+/// (and the system's), strictly; with the keys of the agent in
+/// `SSH_AUTH_SOCK`, then those in `~/.ssh` that are not encrypted. The user is the one who runs the program unless named.
 ///
 /// ```no_run
 /// # async fn f() -> Result<(), chiton::Error> {
@@ -50,7 +52,11 @@ pub async fn connect(destination: &str) -> Result<Client, Error> {
         Some(user) => builder.user(user),
         None => builder,
     };
-    builder.host_keys(HostKeys::default_files()?).auth(Auth::default_keys()?).connect().await
+    let auth = match Agent::path_from_env() {
+        Some(_) => Auth::agent().or(Auth::default_keys()?),
+        None => Auth::default_keys()?,
+    };
+    builder.host_keys(HostKeys::default_files()?).auth(auth).connect().await
 }
 
 /// An authenticated connection to a server.

@@ -31,6 +31,8 @@ pub(crate) struct AwaitReply {
 /// The server proved that it has its key and that nobody changed what was said.
 pub(crate) struct Proven {
     pub(crate) host_key: PublicKey,
+    /// Of the host key over the exchange hash.
+    pub(crate) signature: Box<[u8]>,
     pub(crate) exchange_hash: Digest,
     pub(crate) secret: SharedSecret,
 }
@@ -72,7 +74,8 @@ impl AwaitReply {
         host_key
             .verify(algorithm, exchange_hash.as_bytes(), reply.signature)
             .map_err(|_| PeerMisbehaved::BadHostKeySignature)?;
-        Ok(Proven { host_key, exchange_hash, secret })
+        let signature = reply.signature.into();
+        Ok(Proven { host_key, signature, exchange_hash, secret })
     }
 }
 

@@ -163,7 +163,8 @@ impl Transport {
             sealing: keys.sealing,
             opening: Some(keys.opening),
         }));
-        let offer = HostKeyOffer::verified(proven.host_key, algorithm, exchange_hash);
+        let offer =
+            HostKeyOffer::verified(proven.host_key, algorithm, exchange_hash, proven.signature);
         Ok(Some(Event::HostKey(offer)))
     }
 
