@@ -7,7 +7,6 @@ use core::{
     time::Duration,
 };
 use std::{
-    path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -20,19 +19,16 @@ use crate::{
     askpass::{AskError, Asker},
     destination::Destination,
     failure::{Failure, Result},
-    key_file::{self, KeyFile},
+    identities::{self, Asking},
     log::say,
     options::{Options, StrictHostKeyChecking, files},
-    values::{Tokens, expand_path},
+    values::Tokens,
 };
 
 const DEFAULT_PORT: u16 = 22;
 
 /// How often a password or passphrase is asked for, unless said otherwise.
 const DEFAULT_PROMPTS: u32 = 3;
-
-/// The key files tried when none is named, in this order.
-const DEFAULT_KEYS: [&str; 3] = ["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"];
 
 /// Where known host keys are, unless said otherwise: the user's files and the system's.
 const USER_KNOWN_HOSTS: [&str; 2] = ["~/.ssh/known_hosts", "~/.ssh/known_hosts2"];
@@ -46,7 +42,7 @@ pub(crate) struct Target {
     pub(crate) host: String,
     pub(crate) port: u16,
     local_user: String,
-    home: Option<String>,
+    pub(crate) home: Option<String>,
 }
 
 impl Target {
@@ -68,7 +64,7 @@ impl Target {
         })
     }
 
-    fn tokens(&self) -> Tokens<'_> {
+    pub(crate) fn tokens(&self) -> Tokens<'_> {
         Tokens {
             home: self.home.as_deref(),
             host: &self.host,
@@ -82,10 +78,10 @@ impl Target {
 /// Why somebody could not be asked, noted by the questions and told at the end: in one line with
 /// what came of it.
 #[derive(Clone, Debug, Default)]
-struct Notes(Arc<Mutex<Unasked>>);
+pub(crate) struct Notes(Arc<Mutex<Unasked>>);
 
 impl Notes {
-    fn lock(&self) -> MutexGuard<'_, Unasked> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Unasked> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -96,7 +92,7 @@ pub(crate) async fn connect(target: &Target, options: &Options) -> Result<Client
     let builder = Client::builder(target.host.clone(), target.port)
         .user(target.user.clone())
         .host_keys(host_keys(target, options, &notes)?)
-        .auth(auth(target, options, &notes)?)
+        .auth(auth(target, options, &notes).await?)
         .algorithms(preferences(options)?)
         // As OpenSSH without ServerAliveInterval.
         .no_keepalive()
@@ -225,7 +221,7 @@ fn ask_about_host(unknown: &UnknownHost, notes: &Notes) -> HostKeyAnswer {
 
 /// What to log in with, in order: keys before passwords unless `PreferredAuthentications` has it
 /// the other way round.
-fn auth(target: &Target, options: &Options, notes: &Notes) -> Result<Auth> {
+async fn auth(target: &Target, options: &Options, notes: &Notes) -> Result<Auth> {
     let asker = Asker { batch: options.is_batch() };
     let prompts = options.password_prompts.unwrap_or(DEFAULT_PROMPTS);
     let mut methods = vec!["publickey", "password"];
@@ -243,7 +239,8 @@ fn auth(target: &Target, options: &Options, notes: &Notes) -> Result<Auth> {
     };
     for method in methods {
         if method == "publickey" {
-            for key in keys(target, options, asker, prompts, notes)? {
+            let asking = Asking { asker, prompts, notes: notes.clone() };
+            for key in identities::offered(target, options, &asking).await? {
                 add(key);
             }
         } else if !asker.batch && prompts > 0 {
@@ -266,7 +263,7 @@ fn ask_password(asker: Asker, prompts: u32, notes: Notes) -> Auth {
 }
 
 /// The answer, or the sentence that says why there is none.
-fn answer(
+pub(crate) fn answer(
     asked: core::result::Result<zeroize::Zeroizing<String>, AskError>,
     what: &str,
 ) -> core::result::Result<Secret<String>, String> {
@@ -275,74 +272,6 @@ fn answer(
         Err(AskError::Cancelled) => Err(format!("No {what} was given")),
         Err(error) => Err(format!("Its {what} cannot be asked for: {error}")),
     }
-}
-
-/// The keys to be offered. A key that was named has to be usable; the default ones are passed
-/// over if they are not.
-fn keys(
-    target: &Target,
-    options: &Options,
-    asker: Asker,
-    prompts: u32,
-    notes: &Notes,
-) -> Result<Vec<Auth>> {
-    let mut keys = Vec::new();
-    let mut locked = None;
-    let may_ask = !asker.batch && prompts > 0;
-    for name in options.identities() {
-        let path = expand_path(name, &target.tokens()).map_err(Failure::new)?;
-        match key_file::load(&path)? {
-            KeyFile::Plain(key) => keys.push(Auth::key(key)),
-            KeyFile::Encrypted if may_ask => {
-                keys.push(encrypted_key(&path, asker, prompts, notes.clone()));
-            }
-            KeyFile::Encrypted => {
-                locked.get_or_insert(path);
-            }
-        }
-    }
-    if let (Some(path), true) = (locked, keys.is_empty()) {
-        return Err(Failure::new(format_args!(
-            "the key in {} is encrypted and its passphrase may not be asked for; use a key \
-             without one, or leave BatchMode",
-            path.display()
-        )));
-    }
-    // A file named "none" means no key at all, not the default ones.
-    if options.identity_files.is_empty() && target.home.is_some() {
-        for name in DEFAULT_KEYS {
-            let path = expand_path(name, &target.tokens()).map_err(Failure::new)?;
-            if !path.exists() {
-                continue;
-            }
-            match key_file::load(&path) {
-                Ok(KeyFile::Plain(key)) => keys.push(Auth::key(key)),
-                Ok(KeyFile::Encrypted) if may_ask => {
-                    keys.push(encrypted_key(&path, asker, prompts, notes.clone()));
-                }
-                Ok(KeyFile::Encrypted) => {
-                    say!(Verbose, "The key in {} is encrypted: not tried.", path.display());
-                }
-                Err(failure) => say!(Info, "Not tried: {failure}."),
-            }
-        }
-    }
-    Ok(keys)
-}
-
-/// A key whose passphrase is asked for when the server wants the key; again if it was wrong.
-fn encrypted_key(path: &Path, asker: Asker, prompts: u32, notes: Notes) -> Auth {
-    let name = path.display().to_string();
-    Auth::key_file_asking(path, prompts, move |question| {
-        let given = answer(asker.secret(question), "passphrase");
-        let secret = given.map_err(|why| notes.lock().passphrase = Some(why)).ok()?;
-        if secret.expose().is_empty() {
-            say!(Verbose, "No passphrase given: the key in {name} is not tried.");
-            notes.lock().passphrase = Some("No passphrase was given".to_owned());
-            return None;
-        }
-        Some(secret)
-    })
 }
 
 #[cfg(test)]

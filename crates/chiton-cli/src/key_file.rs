@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use chiton::keys::{PrivateKey, PrivateKeyError};
+use chiton::keys::{PrivateKey, PrivateKeyError, PublicKey};
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Result, show_path};
@@ -46,6 +46,26 @@ pub(crate) fn load(path: &Path) -> Result<KeyFile> {
     };
     check_permissions(path, &metadata)?;
     Ok(key)
+}
+
+/// The public half of the key in a file, whatever can be read of it: of the file itself, which may
+/// hold nothing else, or of the one beside it with `.pub`.
+pub(crate) fn public(path: &Path) -> Option<PublicKey> {
+    let read = |path: &Path| {
+        let mut text = Zeroizing::new(Vec::new());
+        File::open(path).ok()?.take(MAX_KEY_FILE).read_to_end(&mut text).ok()?;
+        Some(text)
+    };
+    let text = read(path)?;
+    if let Ok(public) = PrivateKey::public_from_openssh(&text) {
+        return Some(public);
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".pub");
+    [Some(text), read(Path::new(&beside))].into_iter().flatten().find_map(|text| {
+        let text = core::str::from_utf8(&text).ok()?;
+        PublicKey::from_openssh(text).ok().map(|(key, _)| key)
+    })
 }
 
 /// What somebody else owns, that is for somebody else to protect.

@@ -13,6 +13,7 @@ mod demo;
 mod destination;
 mod escapes;
 mod failure;
+mod identities;
 mod key_file;
 mod log;
 mod options;

@@ -45,6 +45,8 @@ pub(crate) struct Options {
     pub(crate) host_name: Option<String>,
     pub(crate) identity_files: Vec<String>,
     pub(crate) identities_only: Option<bool>,
+    /// Where the agent is; see [`crate::identities`].
+    pub(crate) identity_agent: Option<String>,
     pub(crate) user_known_hosts: Option<Vec<String>>,
     pub(crate) global_known_hosts: Option<Vec<String>>,
     pub(crate) strict_host_key_checking: Option<StrictHostKeyChecking>,
@@ -118,6 +120,7 @@ const OPTIONS: &[(&str, Setter)] = &[
     ("HostKeyAlgorithms", |o, n, v| first(&mut o.host_key_algorithms, single(n, v))),
     ("HostName", |o, n, v| first(&mut o.host_name, single(n, v))),
     ("IdentitiesOnly", |o, n, v| first(&mut o.identities_only, yes_no(n, v))),
+    ("IdentityAgent", |o, n, v| first(&mut o.identity_agent, single(n, v))),
     ("IdentityFile", |o, n, v| {
         o.identity_files.push(single(n, v)?);
         Ok(())
