@@ -64,6 +64,13 @@ pub(crate) struct Grammar {
     pub(crate) unsupported: &'static str,
 }
 
+impl Grammar {
+    /// Some programs have another use for `-h` than help.
+    fn has(&self, option: char) -> bool {
+        self.flags.contains(option) || self.values.contains(option)
+    }
+}
+
 /// Walks over a command line.
 #[derive(Debug)]
 pub(crate) struct Getopt<'a> {
@@ -88,7 +95,9 @@ impl<'a> Getopt<'a> {
                     self.terminated = true;
                     return Ok(None);
                 }
-                b"--help" | b"-h" | b"-?" if !self.terminated => {
+                b"--help" | b"-h" | b"-?"
+                    if !(self.terminated || first == "-h" && self.grammar.has('h')) =>
+                {
                     self.args = rest;
                     return Ok(Some(Item::Help));
                 }

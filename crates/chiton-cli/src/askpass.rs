@@ -134,6 +134,19 @@ impl Asker {
     }
 }
 
+/// Whether somebody agrees, asked through the askpass program, since what needs an agreement has no
+/// terminal. An empty answer and "yes" agree. Blocks.
+pub(crate) fn permission(prompt: &str) -> bool {
+    let environment = Environment { has_terminal: false, ..Environment::now() };
+    let Whom::Program(program) = environment.whom() else { return false };
+    let mut command = Command::new(&program);
+    command.env("SSH_ASKPASS_PROMPT", "confirm");
+    match run_program(command, &program, prompt) {
+        Ok(answer) => answer.is_empty() || answer.eq_ignore_ascii_case("yes"),
+        Err(_) => false,
+    }
+}
+
 fn open_terminal() -> io::Result<File> {
     File::options().read(true).write(true).open("/dev/tty")
 }
@@ -151,10 +164,17 @@ fn ask_terminal(prompt: &str, hidden: bool) -> Result<Zeroizing<String>, AskErro
 }
 
 fn ask_program(program: &OsStr, prompt: &str) -> Result<Zeroizing<String>, AskError> {
+    run_program(Command::new(program), program, prompt)
+}
+
+fn run_program(
+    mut command: Command,
+    program: &OsStr,
+    prompt: &str,
+) -> Result<Zeroizing<String>, AskError> {
     say!(Debug1, "asking through {}", program.display());
     let failed = |error| AskError::Program(program.to_owned(), error);
-    let mut child =
-        Command::new(program).arg(prompt).stdout(Stdio::piped()).spawn().map_err(failed)?;
+    let mut child = command.arg(prompt).stdout(Stdio::piped()).spawn().map_err(failed)?;
     let answer = match child.stdout.take() {
         Some(mut output) => {
             let answer = read_line(&mut output);

@@ -6,9 +6,7 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chiton::{
     Auth, Client, HostKeyAnswer, HostKeys, Preferences, Secret, UnknownHost, client::Remembered,

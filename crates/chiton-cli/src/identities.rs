@@ -153,7 +153,7 @@ fn agent_path(target: &Target, options: &Options) -> Result<Option<PathBuf>> {
 impl Held {
     /// The key of a file, if the agent holds it. The file may hold the public half alone.
     fn take(&mut self, path: &Path) -> Option<Auth> {
-        let public = key_file::public(path)?;
+        let (public, _) = key_file::public(path)?;
         let at = self.keys.iter().position(|(key, _)| *key == public)?;
         let (key, _) = self.keys.remove(at);
         Some(Auth::agent_key(self.agent.clone(), key))

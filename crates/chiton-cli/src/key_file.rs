@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::failure::{Failure, Result, show_path};
 
 /// The largest key file that is read: an RSA key of 16384 bits takes 13 KiB.
-const MAX_KEY_FILE: u64 = 1024 * 1024;
+pub(crate) const MAX_KEY_FILE: u64 = 1024 * 1024;
 
 /// The permission bits of others than the owner.
 const OTHERS: u32 = 0o077;
@@ -28,19 +28,12 @@ pub(crate) enum KeyFile {
 
 /// Reads a key file. One of the user's own that others may read is refused, as OpenSSH does.
 pub(crate) fn load(path: &Path) -> Result<KeyFile> {
-    let shown = show_path(path);
-    let cannot = |error| Failure::local("read the key file", path, &error);
-    let file = File::open(path).map_err(cannot)?;
-    let metadata = file.metadata().map_err(cannot)?;
-    let mut text = Zeroizing::new(Vec::new());
-    let read = file.take(MAX_KEY_FILE.saturating_add(1)).read_to_end(&mut text).map_err(cannot)?;
-    if u64::try_from(read).is_ok_and(|read| read > MAX_KEY_FILE) {
-        return Err(Failure::new(format_args!("{shown} is too large for a key file")));
-    }
+    let (text, metadata) = read(path)?;
     let key = match PrivateKey::from_openssh(&text, None) {
         Ok(key) => KeyFile::Plain(key),
         Err(PrivateKeyError::Encrypted) => KeyFile::Encrypted,
         Err(error) => {
+            let shown = show_path(path);
             return Err(Failure::new(format_args!("cannot use the key file {shown}: {error}")));
         }
     };
@@ -48,24 +41,37 @@ pub(crate) fn load(path: &Path) -> Result<KeyFile> {
     Ok(key)
 }
 
-/// The public half of the key in a file, whatever can be read of it: of the file itself, which may
-/// hold nothing else, or of the one beside it with `.pub`.
-pub(crate) fn public(path: &Path) -> Option<PublicKey> {
-    let read = |path: &Path| {
-        let mut text = Zeroizing::new(Vec::new());
-        File::open(path).ok()?.take(MAX_KEY_FILE).read_to_end(&mut text).ok()?;
-        Some(text)
-    };
-    let text = read(path)?;
-    if let Ok(public) = PrivateKey::public_from_openssh(&text) {
-        return Some(public);
+/// The text of a key file that is closed to others.
+pub(crate) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    let (text, metadata) = read(path)?;
+    check_permissions(path, &metadata)?;
+    Ok(text)
+}
+
+fn read(path: &Path) -> Result<(Zeroizing<Vec<u8>>, fs::Metadata)> {
+    let cannot = |error| Failure::local("read the key file", path, &error);
+    let file = File::open(path).map_err(cannot)?;
+    let metadata = file.metadata().map_err(cannot)?;
+    let mut text = Zeroizing::new(Vec::new());
+    let read = file.take(MAX_KEY_FILE.saturating_add(1)).read_to_end(&mut text).map_err(cannot)?;
+    if u64::try_from(read).is_ok_and(|read| read > MAX_KEY_FILE) {
+        let shown = show_path(path);
+        return Err(Failure::new(format_args!("{shown} is too large for a key file")));
     }
+    Ok((text, metadata))
+}
+
+/// The public half of the key in a file, and its comment where that can be read: of the file itself,
+/// which may hold nothing else, or of the one beside it with `.pub`.
+pub(crate) fn public(path: &Path) -> Option<(PublicKey, String)> {
+    let (text, _) = read(path).ok()?;
+    if let Ok(public) = PrivateKey::public_from_openssh(&text) {
+        return Some((public, String::new()));
+    }
+    let line = |text: &[u8]| PublicKey::from_openssh(core::str::from_utf8(text).ok()?).ok();
     let mut beside = path.as_os_str().to_owned();
     beside.push(".pub");
-    [Some(text), read(Path::new(&beside))].into_iter().flatten().find_map(|text| {
-        let text = core::str::from_utf8(&text).ok()?;
-        PublicKey::from_openssh(text).ok().map(|(key, _)| key)
-    })
+    line(&text).or_else(|| line(&read(Path::new(&beside)).ok()?.0))
 }
 
 /// What somebody else owns, that is for somebody else to protect.

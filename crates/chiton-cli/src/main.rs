@@ -5,7 +5,9 @@
 
 extern crate alloc;
 
+mod add;
 mod advice;
+mod agent;
 mod args;
 mod askpass;
 mod connect;
@@ -77,6 +79,20 @@ enum Command {
         #[arg(value_name = "OPTIONS…", trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
         args: Vec<OsString>,
     },
+    /// Hold private keys and sign with them; options as OpenSSH's ssh-agent
+    #[command(disable_help_flag = true)]
+    Agent {
+        /// Options, and a command to run with the agent
+        #[arg(value_name = "OPTIONS… [command…]", trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
+        args: Vec<OsString>,
+    },
+    /// Give keys to an agent, list and remove them; options as OpenSSH's ssh-add
+    #[command(disable_help_flag = true)]
+    Add {
+        /// Options and key files
+        #[arg(value_name = "OPTIONS… [file…]", trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
+        args: Vec<OsString>,
+    },
     /// Serve shells, commands and files
     Sshd(sshd::Args),
     /// Show that it works: a server and a client in one process, over a real socket
@@ -86,9 +102,15 @@ enum Command {
 /// What runs a subcommand: it takes the arguments and gives the exit code.
 type Main = fn(&[OsString]) -> u8;
 
-/// The subcommands that have their own command line: they get it as it is.
-const RAW: [(&str, Main); 3] =
-    [("ssh", ssh::main), ("sftp", sftp::main), ("sftp-server", sftp_server::main)];
+/// The subcommands that have their own command line and get it as it is, each with the name of
+/// OpenSSH's program that it stands in for.
+const RAW: [(&str, &str, Main); 5] = [
+    ("ssh", "ssh", ssh::main),
+    ("sftp", "sftp", sftp::main),
+    ("sftp-server", "sftp-server", sftp_server::main),
+    ("agent", "ssh-agent", agent::main),
+    ("add", "ssh-add", add::main),
+];
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = env::args_os().collect();
@@ -98,8 +120,8 @@ fn main() -> ExitCode {
 fn dispatch(args: &[OsString]) -> u8 {
     let name = args.first().map(Path::new).and_then(Path::file_name);
     let second = args.get(1);
-    for (raw, main) in RAW {
-        if name.is_some_and(|name| name == raw) {
+    for (raw, program, main) in RAW {
+        if name.is_some_and(|name| name == program) {
             return main(args.get(1..).unwrap_or_default());
         }
         if second.is_some_and(|second| second == raw) {
@@ -124,6 +146,8 @@ fn dispatch(args: &[OsString]) -> u8 {
         Command::Ssh { args } => ssh::main(&args),
         Command::Sftp { args } => sftp::main(&args),
         Command::SftpServer { args } => sftp_server::main(&args),
+        Command::Agent { args } => agent::main(&args),
+        Command::Add { args } => add::main(&args),
         Command::Sshd(args) => sshd::main(args),
         Command::Demo => demo::main(),
     }

@@ -1,6 +1,8 @@
 //! The program as a user runs it: `ssh` and `sftp` against `sshd`, all of them `chiton`.
 
 #[cfg(test)]
+mod agent;
+#[cfg(test)]
 mod place;
 #[cfg(test)]
 mod sftp;

@@ -32,7 +32,9 @@ impl Drop for Place {
 pub(crate) fn chiton() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chiton"));
     // Nothing of the environment of whoever runs the tests may show.
-    for name in ["SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "DISPLAY", "WAYLAND_DISPLAY"] {
+    for name in
+        ["SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "SSH_AUTH_SOCK", "DISPLAY", "WAYLAND_DISPLAY"]
+    {
         command.env_remove(name);
     }
     command.env("SHELL", "/bin/sh");

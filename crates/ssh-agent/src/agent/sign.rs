@@ -84,14 +84,16 @@ impl fmt::Debug for Question {
     }
 }
 
-/// What to sign with. RSA with SHA-1, which is what no flag means, does not exist here.
+/// What to sign with. Without a flag, RSA stands for the one with SHA-1, which does not exist here:
+/// who asks so gets a good signature, which says what it is, and may refuse it. (`ssh-add -T` of
+/// OpenSSH asks so and takes it.)
 pub(super) fn algorithm(key_type: KeyType, flags: u32) -> Option<SignatureAlgorithm> {
-    match (key_type, flags) {
-        (KeyType::Rsa, flags) if flags & RSA_SHA2_512 != 0 => Some(SignatureAlgorithm::RsaSha512),
-        (KeyType::Rsa, flags) if flags & RSA_SHA2_256 != 0 => Some(SignatureAlgorithm::RsaSha256),
-        (KeyType::Rsa, _) => None,
+    match key_type {
+        KeyType::Rsa if flags & RSA_SHA2_512 == 0 && flags & RSA_SHA2_256 != 0 => {
+            Some(SignatureAlgorithm::RsaSha256)
+        }
         // The flags say something about RSA only.
-        (other, _) => other.signature_algorithms().first().copied(),
+        other => other.signature_algorithms().first().copied(),
     }
 }
 
