@@ -231,7 +231,7 @@ async fn operations_of_many_tasks_overlap_on_one_sftp_session() {
     })
     .await
     .unwrap();
-    assert!(sftp.read_dir("/").await.unwrap().is_empty());
+    assert!(sftp.list_dir("/").await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -237,6 +237,13 @@ pub enum SftpErrorKind {
     Transfer(sftp::transfer::TransferError),
     /// A directory where a file is needed.
     IsADirectory,
+    /// Something else where a directory is needed.
+    NotADirectory,
+    /// Directories are nested deeper than is followed.
+    TooDeep {
+        /// The most that are followed.
+        limit: usize,
+    },
     /// The server does not offer the extension that this needs.
     Unsupported(&'static str),
     /// A local file could not be read or written.
@@ -568,6 +575,10 @@ impl fmt::Display for SftpErrorKind {
             Self::SubsystemEnded => f.write_str("the server ended the sftp subsystem"),
             Self::Transfer(error) => error.fmt(f),
             Self::IsADirectory => f.write_str("is a directory, not a file"),
+            Self::NotADirectory => f.write_str("is no directory"),
+            Self::TooDeep { limit } => {
+                write!(f, "directories are nested more than {limit} deep")
+            }
             Self::Unsupported(name) => write!(f, "the server does not offer {name}"),
             Self::Local(error) => error.fmt(f),
             Self::ResumeMismatch { there } => write!(

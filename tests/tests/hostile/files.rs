@@ -131,7 +131,7 @@ async fn a_listed_name_that_leads_elsewhere_is_refused() {
         let (mut files, _client, sftp) = Files::start().await;
         let names = [&b"."[..], b"..", b"good", name];
         let (listed, ()) =
-            within(async { tokio::join!(sftp.read_dir("/"), files.list(&names)) }).await;
+            within(async { tokio::join!(sftp.list_dir("/"), files.list(&names)) }).await;
         let error = listed.unwrap_err();
         assert!(matches!(kind(&error), SftpErrorKind::BadName(found) if *found == bad), "{error}");
         assert_eq!(rule(&error), "filexfer-02 §7");
@@ -148,7 +148,7 @@ async fn a_directory_without_end_is_not_listed_for_ever() {
     };
     let error = within(async {
         tokio::select! {
-            listed = sftp.read_dir("/") => listed.unwrap_err(),
+            listed = sftp.list_dir("/") => listed.unwrap_err(),
             () = endless => panic!("the client has stopped asking"),
         }
     })

@@ -94,7 +94,7 @@ async fn directories_are_made_listed_and_removed(peer: &Peer) {
         let path = [path.as_bytes(), b"/", file].concat();
         sftp.write(path.as_slice(), b"x").await.unwrap();
     }
-    let mut listed = sftp.read_dir(path.as_str()).await.unwrap();
+    let mut listed = sftp.list_dir(path.as_str()).await.unwrap();
     listed.sort_by(|a, b| a.file_name.cmp(&b.file_name));
     expected.sort();
     assert_eq!(listed.iter().map(|entry| entry.file_name.clone()).collect::<Vec<_>>(), expected);
@@ -105,10 +105,10 @@ async fn directories_are_made_listed_and_removed(peer: &Peer) {
     for file in &expected {
         sftp.remove_file([path.as_bytes(), b"/", file].concat()).await.unwrap();
     }
-    assert!(sftp.read_dir(path.as_str()).await.unwrap().is_empty());
+    assert!(sftp.list_dir(path.as_str()).await.unwrap().is_empty());
     sftp.remove_dir(path.as_str()).await.unwrap();
     assert!(!Path::new(&path).exists());
-    assert_eq!(status(sftp.read_dir(path.as_str()).await), StatusCode::NoSuchFile);
+    assert_eq!(status(sftp.list_dir(path.as_str()).await), StatusCode::NoSuchFile);
 }
 
 async fn attributes_are_read_and_set(peer: &Peer) {

@@ -90,7 +90,7 @@ impl Remote {
     }
 
     pub(crate) async fn read_dir(&self, path: &[u8]) -> Result<Vec<DirEntry>> {
-        self.sftp.read_dir(path).await.map_err(explain)
+        self.sftp.list_dir(path).await.map_err(explain)
     }
 }
 

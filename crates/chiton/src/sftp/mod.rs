@@ -1,10 +1,15 @@
 //! SFTP: files on the other side, named and shaped like [`tokio::fs`].
 
+mod content;
+mod dir;
 mod engine;
 mod file;
 mod link;
 mod path;
+#[cfg(test)]
+mod testing;
 mod transfer;
+mod tree;
 
 /// What the protocol says about files, file systems and failures.
 pub use ::sftp::{
@@ -12,6 +17,7 @@ pub use ::sftp::{
     attrs::{Owner, Times},
     extension::{IdNames, StatVfs},
 };
+pub use dir::{DirEntry, ReadDir};
 pub use file::{File, OpenOptions};
 pub use path::RemotePath;
 pub use transfer::{
@@ -22,7 +28,7 @@ pub use transfer::{
 use std::{path::PathBuf, sync::Arc};
 
 use sftp::{
-    client::{Client as Codec, Handle, Name, RequestId, Response},
+    client::{Client as Codec, Handle, RequestId, Response},
     limits::MAX_IDS,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -33,12 +39,8 @@ use crate::{
     driver::Connection,
     error::{Error, SftpError, SftpErrorKind},
 };
-use engine::{Engine, Opened, Ticket};
+use engine::Engine;
 use link::Link;
-
-/// The most bytes that the entries of one directory may take: more than a million files with names
-/// of the usual length. A server can go on listing for ever.
-const MAX_LISTING: usize = 256 * 1024 * 1024;
 
 /// An SFTP session (version 3, with OpenSSH's extensions where the server has them).
 ///
@@ -53,18 +55,6 @@ pub struct Sftp {
     engine: Arc<Engine>,
     /// Keeps the connection open.
     _client: Option<Client>,
-}
-
-/// An entry of a directory.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct DirEntry {
-    /// The name: one component, as bytes. Never `.` or `..`, never with a `/`.
-    pub file_name: Vec<u8>,
-    /// A line as `ls -l` prints it, made by the server for people. Not to be parsed.
-    pub longname: Vec<u8>,
-    /// What the server says about it; links are not followed.
-    pub attrs: Attrs,
 }
 
 impl Sftp {
@@ -152,73 +142,6 @@ impl Sftp {
     /// The server's answer, or the end of the connection.
     pub async fn create(&self, path: impl Into<RemotePath>) -> Result<File, Error> {
         OpenOptions::new().write(true).create(true).truncate(true).open(self, path).await
-    }
-
-    /// Reads a whole file into memory.
-    ///
-    /// # Errors
-    /// The server's answer, or the end of the connection.
-    pub async fn read(&self, path: impl Into<RemotePath>) -> Result<Vec<u8>, Error> {
-        let mut file = self.open_file(path).await?;
-        let bytes = file.read_to_vec().await?;
-        file.close().await?;
-        Ok(bytes)
-    }
-
-    /// Writes `bytes` as the whole content of a file.
-    ///
-    /// # Errors
-    /// The server's answer, or the end of the connection.
-    pub async fn write(&self, path: impl Into<RemotePath>, bytes: &[u8]) -> Result<(), Error> {
-        let mut file = self.create(path).await?;
-        file.write_bytes(bytes).await?;
-        file.close().await
-    }
-
-    /// The entries of a directory, without `.` and `..`, in the server's order.
-    ///
-    /// # Errors
-    /// The server's answer, a name that is not one component, more entries than fit into 256 MiB,
-    /// or the end of the connection.
-    pub async fn read_dir(&self, path: impl Into<RemotePath>) -> Result<Vec<DirEntry>, Error> {
-        let path = path.into();
-        let ticket = self.engine.ticket();
-        let list = async {
-            ticket.send(|client, out| client.opendir(path.as_bytes(), out))?;
-            let handle = expect_handle(ticket.reply().await?.1)?;
-            // Closed when it is dropped: a directory has nothing to tell at its end.
-            let open = Opened::new(Arc::clone(&self.engine), handle);
-            Self::list(&ticket, open.handle()?).await
-        };
-        list.await.map_err(|kind| error("read_dir", path.as_bytes(), kind))
-    }
-
-    async fn list(ticket: &Ticket, handle: &Handle) -> Result<Vec<DirEntry>, SftpErrorKind> {
-        let mut entries = Vec::new();
-        let mut held: usize = 0;
-        loop {
-            ticket.send(|client, out| client.readdir(handle, out))?;
-            match ticket.reply().await?.1 {
-                Response::Names(names) => {
-                    for Name { filename, longname, attrs, .. } in names {
-                        if matches!(&*filename, b"." | b"..") {
-                            continue;
-                        }
-                        sftp::path::check_component(&filename, sftp::path::NamingRules::LOCAL)
-                            .map_err(SftpErrorKind::BadName)?;
-                        let texts = filename.len().saturating_add(longname.len());
-                        held = held.saturating_add(texts).saturating_add(size_of::<DirEntry>());
-                        if held > MAX_LISTING {
-                            return Err(SftpErrorKind::ListingTooLong { limit: MAX_LISTING });
-                        }
-                        entries.push(DirEntry { file_name: filename, longname, attrs });
-                    }
-                }
-                Response::Status(status) if status.code == StatusCode::Eof => break,
-                other => expect_ok(other)?,
-            }
-        }
-        Ok(entries)
     }
 
     /// What the server says about a file; links are followed.

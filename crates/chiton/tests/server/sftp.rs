@@ -39,7 +39,7 @@ async fn directories_are_made_listed_renamed_and_removed() {
     for i in 0..300 {
         fs::write(world.root.path().join(format!("dir/{i}")), b"").unwrap();
     }
-    let entries = sftp.read_dir("/dir").await.unwrap();
+    let entries = sftp.list_dir("/dir").await.unwrap();
     let real = entries.iter().filter(|entry| !entry.file_name.starts_with(b".")).count();
     assert_eq!(real, 300);
     sftp.rename("/dir/1", "/one").await.unwrap();

@@ -1,0 +1,137 @@
+//! The whole content of a file: read, written, copied.
+
+use core::future::poll_fn;
+
+use sftp::{Attrs, Extension, StatusCode};
+use tokio::io::AsyncWriteExt;
+
+use super::{File, OpenOptions, Permissions, RemotePath, Sftp, Times, error, file::unwrap_io};
+use crate::error::{Error, SftpErrorKind};
+
+impl Sftp {
+    /// Reads a whole file into memory.
+    ///
+    /// # Errors
+    /// The server's answer, or the end of the connection.
+    pub async fn read(&self, path: impl Into<RemotePath>) -> Result<Vec<u8>, Error> {
+        // Closing tells nothing about what was read, so it is not waited for.
+        self.open_file(path).await?.read_to_vec().await
+    }
+
+    /// Writes `bytes` as the whole content of a file, which is made or emptied first. Much of it is
+    /// under way at a time, and all of it is confirmed at the end.
+    ///
+    /// # Errors
+    /// The server's answer, or the end of the connection.
+    ///
+    /// # Cancel safety
+    /// The file may hold a part.
+    pub async fn write(&self, path: impl Into<RemotePath>, bytes: &[u8]) -> Result<(), Error> {
+        let mut file = self.create(path).await?;
+        file.write_all(bytes).await.map_err(unwrap_io)?;
+        file.close().await
+    }
+
+    /// Copies the content and the permissions of a file to another, which is made or replaced, and
+    /// says how many bytes. If the server can (`copy-data`), nothing of it comes here.
+    ///
+    /// Both may be one file; nothing happens to it then, on most servers at the price of an error.
+    ///
+    /// # Errors
+    /// The server's answer, a file that got shorter meanwhile, or the end of the connection.
+    ///
+    /// # Cancel safety
+    /// The other file may hold a part, and more behind it if it was longer.
+    pub async fn copy(
+        &self,
+        from: impl Into<RemotePath>,
+        to: impl Into<RemotePath>,
+    ) -> Result<u64, Error> {
+        let (from, to) = (from.into(), to.into());
+        let source = self.open_file(&from).await?;
+        let attrs = source.metadata().await?;
+        if attrs.is_dir() {
+            return Err(error("copy", from.as_bytes(), SftpErrorKind::IsADirectory));
+        }
+        // Not emptied: it may be the same file under another name.
+        let mut options = OpenOptions::new().write(true).create(true);
+        if let Some(permissions) = attrs.permissions {
+            options = options.mode(permissions.mode());
+        }
+        let mut target = options.open(self, &to).await?;
+        let copied = if self.has(Extension::CopyData) {
+            copy_there(&source, attrs.size.unwrap_or(0), &target).await?
+        } else {
+            copy_through_us(source, &mut target).await?
+        };
+        let there = target.metadata().await?;
+        if there.size.is_none_or(|size| size > copied) {
+            target.set_len(copied).await?;
+        }
+        if let Some(permissions) = attrs.permissions
+            && there.permissions.is_some_and(|there| there.mode() != permissions.mode())
+        {
+            target.set_attrs(&Attrs::with_mode(permissions.mode())).await?;
+        }
+        target.close().await?;
+        Ok(copied)
+    }
+
+    /// Whether something is at `path`; links are followed.
+    ///
+    /// # Errors
+    /// The server's answer, unless it is that there is no such file; or the end of the connection.
+    pub async fn try_exists(&self, path: impl Into<RemotePath>) -> Result<bool, Error> {
+        match self.metadata(path).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.sftp_status() == Some(StatusCode::NoSuchFile) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Changes the permissions of what is at `path`; links are followed.
+    ///
+    /// # Errors
+    /// The server's answer, or the end of the connection.
+    pub async fn set_permissions(
+        &self,
+        path: impl Into<RemotePath>,
+        permissions: Permissions,
+    ) -> Result<(), Error> {
+        self.set_attrs(path, &Attrs::with_mode(permissions.mode())).await
+    }
+
+    /// Changes the times of what is at `path`; links are followed.
+    ///
+    /// # Errors
+    /// The server's answer, or the end of the connection.
+    pub async fn set_times(&self, path: impl Into<RemotePath>, times: Times) -> Result<(), Error> {
+        self.set_attrs(path, &Attrs { times: Some(times), ..Attrs::NONE }).await
+    }
+}
+
+/// Lets the server copy `size` bytes; all there are if it does not tell how many, as of files in
+/// `/proc`.
+async fn copy_there(source: &File, size: u64, target: &File) -> Result<u64, Error> {
+    if size > 0 {
+        source.copy_range_to(0, Some(size), target, 0).await?;
+        return Ok(size);
+    }
+    let before = target.metadata().await?;
+    if before.size != Some(0) {
+        target.set_len(0).await?;
+    }
+    source.copy_range_to(0, None, target, 0).await?;
+    Ok(target.metadata().await?.size.unwrap_or(0))
+}
+
+/// Reads ahead and writes behind.
+async fn copy_through_us(mut source: File, target: &mut File) -> Result<u64, Error> {
+    let mut copied: u64 = 0;
+    while let Some(piece) = poll_fn(|cx| source.poll_piece(cx)).await? {
+        target.write_all(&piece).await.map_err(unwrap_io)?;
+        copied = copied.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+    }
+    target.flush().await.map_err(unwrap_io)?;
+    Ok(copied)
+}
