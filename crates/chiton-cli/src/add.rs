@@ -237,7 +237,7 @@ fn open(
     passphrase: &mut Passphrase,
 ) -> Result<PrivateKey> {
     let failed = |error| Failure::new(format_args!("Error loading key \"{shown}\": {error}"));
-    let with = |given: Option<&str>| PrivateKey::from_openssh(text, given.map(str::as_bytes));
+    let with = |given: Option<&str>| PrivateKey::parse(text, given.map(str::as_bytes));
     match with(None) {
         Ok(key) => return Ok(key),
         Err(PrivateKeyError::Encrypted) => {}

@@ -29,7 +29,7 @@ pub(crate) enum KeyFile {
 /// Reads a key file. One of the user's own that others may read is refused, as OpenSSH does.
 pub(crate) fn load(path: &Path) -> Result<KeyFile> {
     let (text, metadata) = read(path)?;
-    let key = match PrivateKey::from_openssh(&text, None) {
+    let key = match PrivateKey::parse(&text, None) {
         Ok(key) => KeyFile::Plain(key),
         Err(PrivateKeyError::Encrypted) => KeyFile::Encrypted,
         Err(error) => {
@@ -65,7 +65,7 @@ fn read(path: &Path) -> Result<(Zeroizing<Vec<u8>>, fs::Metadata)> {
 /// which may hold nothing else, or of the one beside it with `.pub`.
 pub(crate) fn public(path: &Path) -> Option<(PublicKey, String)> {
     let (text, _) = read(path).ok()?;
-    if let Ok(public) = PrivateKey::public_from_openssh(&text) {
+    if let Ok(public) = PrivateKey::parse_public(&text) {
         return Some((public, String::new()));
     }
     let line = |text: &[u8]| PublicKey::from_openssh(core::str::from_utf8(text).ok()?).ok();

@@ -172,7 +172,7 @@ fn authorized_keys(args: &Args) -> Result<Option<AuthorizedKeys>> {
     let text = fs::read(path).map_err(|e| Failure::local("read the authorized keys", path, &e))?;
     let keys = AuthorizedKeys::parse(&text);
     let path = path.display();
-    if keys.keys().is_empty() {
+    if keys.entries().is_empty() {
         let why = keys
             .skipped()
             .first()

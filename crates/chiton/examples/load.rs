@@ -34,7 +34,7 @@ async fn run(words: &[&str]) -> Done {
     let [port, user, key, work @ ..] = words else {
         return Err("usage: load PORT USER KEY WORK…".into());
     };
-    let key = PrivateKey::from_openssh(&std::fs::read(key)?, None)?;
+    let key = PrivateKey::parse(&std::fs::read(key)?, None)?;
     let place = Place { port: port.parse()?, user, key };
     match *work {
         ["get", from, to] => {

@@ -4,7 +4,7 @@ use core::fmt;
 
 use ssh_wire::{DecodeError, DecodeErrorKind, Fault, PeerText, Rule};
 
-use crate::{KeyType, SignatureAlgorithm, private, public};
+use crate::{KeyType, SignatureAlgorithm, certificate::CertificateError, private, public};
 
 /// Bytes or text that are no public key this crate accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,9 @@ pub enum KeyError {
     },
     /// The curve is not the one that the key type names.
     WrongCurve {
-        /// The name of the curve.
+        /// The name of the curve that the type demands.
+        expected: &'static str,
+        /// The name of the curve in the key.
         found: PeerText,
     },
     /// The point is compressed, or not on the curve.
@@ -44,6 +46,8 @@ pub enum KeyError {
     MissingField(&'static str),
     /// The key on a line is not base64.
     NotBase64,
+    /// A file is not built as RFC 4716 demands.
+    NotRfc4716,
 }
 
 impl KeyError {
@@ -64,6 +68,7 @@ impl KeyError {
             Self::WrongCurve { .. } | Self::InvalidPoint => "RFC 5656 §3.1",
             Self::RsaModulusEven | Self::RsaExponent => "RFC 8017 §3.1",
             Self::MissingField(_) | Self::NotBase64 => "sshd(8) AUTHORIZED_KEYS FILE FORMAT",
+            Self::NotRfc4716 => "RFC 4716 §3",
             Self::UnsupportedType { .. } | Self::RsaModulusSize { .. } => return None,
         }))
     }
@@ -86,8 +91,8 @@ impl fmt::Display for KeyError {
             Self::TypeMismatch { declared, found } => {
                 write!(f, "the key is called \"{declared}\", but its blob holds \"{found}\"")
             }
-            Self::WrongCurve { found } => {
-                write!(f, "the key is on the curve \"{found}\", its type demands \"nistp256\"")
+            Self::WrongCurve { expected, found } => {
+                write!(f, "the key is on the curve \"{found}\", its type demands \"{expected}\"")
             }
             Self::InvalidPoint => f.write_str("the key is not an uncompressed point on its curve"),
             Self::RsaModulusSize { bits } => write!(
@@ -102,6 +107,9 @@ impl fmt::Display for KeyError {
             }
             Self::MissingField(field) => write!(f, "the line has no {field}"),
             Self::NotBase64 => f.write_str("the key on the line is not base64"),
+            Self::NotRfc4716 => {
+                f.write_str("the public key has not the lines that RFC 4716 demands")
+            }
         }
     }
 }
@@ -138,8 +146,15 @@ pub enum SignatureError {
         /// The type of the key.
         key: KeyType,
     },
+    /// The blob names an algorithm that is not implemented.
+    UnknownAlgorithm {
+        /// The name in the blob.
+        name: PeerText,
+    },
     /// The signature was not made with this key over this message.
     Forged,
+    /// The signature was made by a FIDO token that nobody touched.
+    NotTouched,
 }
 
 impl SignatureError {
@@ -154,7 +169,8 @@ impl SignatureError {
     pub const fn rule(&self) -> Option<Rule> {
         Some(Rule(match self {
             Self::WrongAlgorithm { .. } | Self::WrongKeyType { .. } => "RFC 8332 §3",
-            Self::Malformed(_) | Self::Forged => "RFC 4253 §6.6",
+            Self::Malformed(_) | Self::UnknownAlgorithm { .. } | Self::Forged => "RFC 4253 §6.6",
+            Self::NotTouched => "PROTOCOL.u2f",
         }))
     }
 }
@@ -175,7 +191,11 @@ impl fmt::Display for SignatureError {
             Self::WrongKeyType { algorithm, key } => {
                 write!(f, "a key of type {key} makes no signatures of {algorithm}")
             }
+            Self::UnknownAlgorithm { name } => {
+                write!(f, "signatures called \"{name}\" are not supported")
+            }
             Self::Forged => f.write_str("the signature does not fit key and message"),
+            Self::NotTouched => f.write_str("nobody touched the token that made the signature"),
         }
     }
 }
@@ -193,6 +213,8 @@ pub enum SignError {
         /// The type of the key.
         key: KeyType,
     },
+    /// The key is in a FIDO token, and signs only through an agent.
+    InToken,
     /// There is no randomness to protect the computation with (RSA without the feature `std`).
     NoRandomness,
     /// The computation failed, and its result was withheld: a damaged key or faulty hardware.
@@ -205,6 +227,9 @@ impl fmt::Display for SignError {
             Self::WrongKeyType { algorithm, key } => {
                 write!(f, "a key of type {key} makes no signatures of {algorithm}")
             }
+            Self::InToken => f.write_str(
+                "the key is in a token, which signs through an agent that has `ssh-sk-helper`",
+            ),
             Self::NoRandomness => f.write_str("there is no randomness to sign with"),
             Self::Failed => f.write_str("the private key does not compute a signature"),
         }
@@ -231,8 +256,6 @@ impl core::error::Error for GenerationFailed {}
 pub enum FoundFormat {
     /// Nothing but white space.
     Empty,
-    /// A key of PuTTY (`.ppk`).
-    Putty,
     /// Anything else.
     Unknown,
 }
@@ -281,6 +304,44 @@ pub enum PrivateKeyError {
         /// The rounds the file demands.
         rounds: u32,
     },
+    /// Trying a passphrase would take more than [`private::MAX_PBKDF2_ITERATIONS`].
+    TooManyIterations {
+        /// The iterations the file demands.
+        iterations: u32,
+    },
+    /// Trying a passphrase would take more than [`private::MAX_ARGON2_MEMORY`], or no work at all.
+    TooMuchArgon2 {
+        /// The memory the file demands, in KiB.
+        memory: u32,
+        /// How often it demands to go over it.
+        passes: u32,
+    },
+    /// The file names the algorithm of its key by a number that is not known.
+    UnsupportedAlgorithm {
+        /// The number, with dots.
+        name: PeerText,
+    },
+    /// A line before the key does not say what it has to say.
+    BadHeader {
+        /// The word at its start.
+        name: &'static str,
+    },
+    /// What is inside is not the DER of this structure.
+    NotDer {
+        /// The structure, as its specification calls it.
+        structure: &'static str,
+    },
+    /// The file was changed after it was written.
+    Tampered,
+    /// A file that is to be encrypted needs a passphrase.
+    EmptyPassphrase,
+    /// Keys of this type cannot be written in the form that was asked for.
+    NoSuchForm {
+        /// The type of the key.
+        key_type: KeyType,
+    },
+    /// The certificate that comes with the key is none.
+    Certificate(CertificateError),
     /// The file holds another number of keys than one.
     NotOneKey {
         /// How many.
@@ -329,13 +390,10 @@ impl fmt::Display for PrivateKeyError {
             ),
             Self::UnknownFormat { found } => match found {
                 FoundFormat::Empty => f.write_str("the private key file is empty"),
-                FoundFormat::Putty => f.write_str(
-                    "PuTTY's key format is not supported; \
-                     `puttygen FILE -O private-openssh-new -o NEWFILE` converts the key",
-                ),
                 FoundFormat::Unknown => f.write_str(
                     "not a private key: such a file begins with \
-                     \"-----BEGIN OPENSSH PRIVATE KEY-----\"",
+                     \"-----BEGIN OPENSSH PRIVATE KEY-----\" or another \"-----BEGIN … PRIVATE \
+                     KEY-----\", or with \"PuTTY-User-Key-File\"",
                 ),
             },
             Self::UnsupportedPem { label } => write!(
@@ -360,6 +418,38 @@ impl fmt::Display for PrivateKeyError {
                  `ssh-keygen -p -a 24 -f FILE` protects it anew",
                 private::MAX_BCRYPT_ROUNDS
             ),
+            Self::TooManyIterations { iterations } => write!(
+                f,
+                "the private key demands {iterations} iterations of PBKDF2, at most {} are tried; \
+                 `ssh-keygen -p -f FILE` protects it anew",
+                private::MAX_PBKDF2_ITERATIONS
+            ),
+            Self::TooMuchArgon2 { memory, passes } => write!(
+                f,
+                "the private key demands Argon2 with {memory} KiB and {passes} passes, at most \
+                 {} KiB are tried; `puttygen FILE -P` protects it anew",
+                private::MAX_ARGON2_MEMORY
+            ),
+            Self::UnsupportedAlgorithm { name } => {
+                write!(
+                    f,
+                    "the file holds a key of the algorithm {name}, which is not supported; \
+                           these are: "
+                )?;
+                write_list(f, KeyType::ALL)
+            }
+            Self::BadHeader { name } => {
+                write!(f, "the line \"{name}\" of the private key file is missing or not in order")
+            }
+            Self::NotDer { structure } => {
+                write!(f, "what the private key file holds is no {structure} in DER")
+            }
+            Self::Tampered => f.write_str("the private key file was changed after it was written"),
+            Self::EmptyPassphrase => f.write_str("a passphrase must not be empty"),
+            Self::NoSuchForm { key_type } => {
+                write!(f, "keys of type {key_type} cannot be written in this form")
+            }
+            Self::Certificate(error) => error.fmt(f),
             Self::NotOneKey { count } => {
                 write!(f, "the file holds {count} keys, exactly one is supported")
             }

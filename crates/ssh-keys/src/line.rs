@@ -2,7 +2,7 @@
 //!
 //! Fields are separated by spaces and tabs, by nothing else.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
 use core::fmt;
 
 use ssh_wire::{PeerText, Reader};
@@ -44,9 +44,25 @@ pub enum LineError {
     },
     /// A hashed name that is not `|1|salt|hash` with 20 bytes each.
     BadHashedName,
-    /// The line begins with options. They are not implemented, and without them the line would
-    /// permit more than it says.
+    /// The options before the key are not built as options are.
     Options,
+    /// An option that is unknown: without it the line could permit more than it says.
+    UnknownOption {
+        /// Its name.
+        name: PeerText,
+    },
+    /// An option that may stand there once stands there twice.
+    DuplicateOption {
+        /// Its name.
+        name: PeerText,
+    },
+    /// An option whose value does not say what it has to say.
+    BadOption {
+        /// Its name.
+        name: PeerText,
+    },
+    /// What has to be text is not UTF-8.
+    NotText,
     /// The key is not one.
     Key(KeyError),
 }
@@ -65,9 +81,13 @@ impl fmt::Display for LineError {
                 write!(f, "\"{marker}\" is neither \"@revoked\" nor \"@cert-authority\"")
             }
             Self::BadHashedName => f.write_str("the hashed host name is not \"|1|salt|hash\""),
-            Self::Options => {
-                f.write_str("options are not supported yet, so the line gives no access")
+            Self::Options => f.write_str("the options before the key are not in order"),
+            Self::UnknownOption { name } => write!(f, "the option \"{name}\" is not known"),
+            Self::DuplicateOption { name } => write!(f, "the option \"{name}\" stands there twice"),
+            Self::BadOption { name } => {
+                write!(f, "the option \"{name}\" has no proper value")
             }
+            Self::NotText => f.write_str("the line is not UTF-8"),
             Self::Key(error) => error.fmt(f),
         }
     }
@@ -130,6 +150,19 @@ pub(crate) fn read_key_text(text: &[u8]) -> Result<KeyText<'_>, KeyError> {
         return Err(KeyError::TypeMismatch { declared, found });
     }
     Ok(KeyText { key_type, blob, comment })
+}
+
+/// Writes `type base64 [comment]`. Control characters of the comment become spaces, so that it stays
+/// one line.
+pub(crate) fn key_line(name: &str, blob: &[u8], comment: &str) -> String {
+    let mut text = String::from(name);
+    text.push(' ');
+    text.push_str(&base64::encode(blob));
+    if !comment.is_empty() {
+        text.push(' ');
+        text.extend(comment.chars().map(|c| if c.is_control() { ' ' } else { c }));
+    }
+    text
 }
 
 /// Reads `type base64 [comment]`; returns the comment too.

@@ -1,4 +1,5 @@
-//! RFC 4253 §6.6, RFC 5656 §3.1, RFC 8709 §4: public key blobs, and the lines of `*.pub` files.
+//! RFC 4253 §6.6, RFC 5656 §3.1, RFC 8709 §4, `PROTOCOL.u2f`, draft-ietf-sshm-composite-sigs:
+//! public key blobs, and the lines of `*.pub` files.
 
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::{
@@ -6,18 +7,30 @@ use core::{
     hash::{Hash, Hasher},
 };
 
-use ssh_crypto::{InvalidKey, sign};
-use ssh_wire::{Decode as _, Encode as _, MpInt, PeerText, Reader, put_string};
+use ssh_crypto::{
+    InvalidKey,
+    sign::{self, EcdsaCurve},
+};
+use ssh_wire::{Decode as _, DecodeErrorKind, Encode as _, MpInt, PeerText, Reader, put_string};
 
-use crate::{Fingerprint, KeyError, KeyType, base64, line};
+use crate::{
+    Fingerprint, KeyError, KeyType,
+    algorithm::{curve_name, key_type_of_curve},
+    format::rfc4716,
+    line,
+};
 
-/// The smallest RSA modulus accepted, in bits: smaller ones can be factored.
+/// The smallest RSA modulus accepted unless one asks for less, in bits: smaller ones can be
+/// factored.
 pub const MIN_RSA_BITS: usize = sign::RSA_MIN_BITS;
 /// The largest RSA modulus accepted, in bits: the peer chooses the key, and checking a signature
 /// costs this side the square of its size. OpenSSH's limit.
 pub const MAX_RSA_BITS: usize = sign::RSA_MAX_BITS;
+/// The longest application of a key in a token, in bytes. Usually it is `ssh:`.
+pub const MAX_APPLICATION_LEN: usize = 1024;
 
-const CURVE: &[u8] = b"nistp256";
+/// The length of a key of `ssh-mldsa44-ed25519`: both halves.
+pub(crate) const MLDSA44_ED25519_LEN: usize = sign::MLDSA44_ED25519_PUBLIC_LEN;
 
 /// A public key: well-formed, of a type that is implemented, and within the limits of this
 /// module. Keeps its blob as it came; cheap to clone.
@@ -26,6 +39,9 @@ pub struct PublicKey(Arc<Inner>);
 
 struct Inner {
     blob: Box<[u8]>,
+    /// As it is spelled in the blob.
+    name: &'static str,
+    key_type: KeyType,
     material: Material,
 }
 
@@ -33,11 +49,23 @@ struct Inner {
 pub(crate) enum Material {
     Ed25519([u8; 32]),
     /// `04 | x | y`.
-    EcdsaP256([u8; 65]),
+    Ecdsa {
+        curve: EcdsaCurve,
+        point: Box<[u8]>,
+    },
     Rsa {
         n: Box<[u8]>,
         e: Box<[u8]>,
     },
+    SkEd25519 {
+        point: [u8; 32],
+        application: Box<str>,
+    },
+    SkEcdsaP256 {
+        point: Box<[u8]>,
+        application: Box<str>,
+    },
+    MlDsa44Ed25519(Box<[u8; MLDSA44_ED25519_LEN]>),
 }
 
 impl PublicKey {
@@ -46,15 +74,21 @@ impl PublicKey {
     /// # Errors
     /// All [`KeyError`]s but those of lines. Bytes behind the last field are an error.
     pub fn from_blob(blob: &[u8]) -> Result<Self, KeyError> {
+        Self::from_blob_of_bits(blob, MIN_RSA_BITS)
+    }
+
+    /// As [`Self::from_blob`], for those who have asked for smaller RSA keys: an inventory of old
+    /// keys, or a device that has no other. Less than 1024 bits are not to be had.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_blob_of_bits(blob: &[u8], min_rsa_bits: usize) -> Result<Self, KeyError> {
         let mut reader = Reader::new("public key", blob);
         let name = reader.field("type").string()?;
-        let material = match key_type(name)? {
-            KeyType::Ed25519 => Material::Ed25519(*reader.field("point").string_of()?),
-            KeyType::EcdsaP256 => Material::EcdsaP256(read_p256(&mut reader)?),
-            KeyType::Rsa => read_rsa(&mut reader)?,
-        };
+        let (key_type, name) = spelled(name)?;
+        let material = Material::read(key_type, &mut reader, min_rsa_bits)?;
         reader.finish()?;
-        Ok(Self(Arc::new(Inner { blob: blob.into(), material })))
+        Ok(Self(Arc::new(Inner { blob: blob.into(), name, key_type, material })))
     }
 
     /// Reads the first line of the text of a `*.pub` file: the type, the blob in base64, and a
@@ -70,18 +104,30 @@ impl PublicKey {
         Ok((key, String::from_utf8_lossy(comment).into_owned()))
     }
 
+    /// Reads the text of a public key file: a line as in [`Self::from_openssh`], or RFC 4716, which
+    /// begins with `---- BEGIN SSH2 PUBLIC KEY ----`. Returns the comment too.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn parse(text: &str) -> Result<(Self, String), KeyError> {
+        if !text.trim_start().starts_with(rfc4716::BEGIN) {
+            return Self::from_openssh(text);
+        }
+        let (blob, comment) = rfc4716::read(text)?;
+        Ok((Self::from_blob(&blob)?, comment))
+    }
+
+    /// The text of a file as in RFC 4716, for other implementations.
+    #[must_use]
+    pub fn to_rfc4716(&self, comment: &str) -> String {
+        rfc4716::write(&crate::Identity::Key(self.clone()), comment)
+    }
+
     /// The line for a `*.pub` file or for `authorized_keys`, without an end of line. Control
     /// characters of the comment become spaces, so that it stays one line.
     #[must_use]
     pub fn to_openssh(&self, comment: &str) -> String {
-        let mut text = String::from(self.key_type().name());
-        text.push(' ');
-        text.push_str(&base64::encode(self.blob()));
-        if !comment.is_empty() {
-            text.push(' ');
-            text.extend(comment.chars().map(|c| if c.is_control() { ' ' } else { c }));
-        }
-        text
+        line::key_line(self.name(), self.blob(), comment)
     }
 
     /// The blob, as in [`Self::from_blob`].
@@ -99,19 +145,35 @@ impl PublicKey {
     /// The type of the key.
     #[must_use]
     pub fn key_type(&self) -> KeyType {
-        match self.material() {
-            Material::Ed25519(_) => KeyType::Ed25519,
-            Material::EcdsaP256(_) => KeyType::EcdsaP256,
-            Material::Rsa { .. } => KeyType::Rsa,
-        }
+        self.0.key_type
+    }
+
+    /// The name of the type as the blob spells it; see [`KeyType::from_name`].
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.0.name
     }
 
     /// The size of the key as people call it, in bits.
     #[must_use]
     pub fn bits(&self) -> usize {
         match self.material() {
-            Material::Ed25519(_) | Material::EcdsaP256(_) => 256,
+            Material::Ecdsa { curve, .. } => curve.bits(),
             Material::Rsa { n, .. } => MpInt::from_bytes(n).bits(),
+            Material::Ed25519(_) | Material::SkEd25519 { .. } | Material::SkEcdsaP256 { .. } => 256,
+            Material::MlDsa44Ed25519(_) => 256,
+        }
+    }
+
+    /// The application that a key in a token was made for, usually `ssh:`; `None` for keys that are
+    /// in no token.
+    #[must_use]
+    pub fn application(&self) -> Option<&str> {
+        match self.material() {
+            Material::SkEd25519 { application, .. } | Material::SkEcdsaP256 { application, .. } => {
+                Some(application)
+            }
+            _ => None,
         }
     }
 
@@ -124,13 +186,32 @@ impl PublicKey {
     pub(crate) fn material(&self) -> &Material {
         &self.0.material
     }
+
+    /// The key with this name, whose blob goes on with `fields`.
+    pub(crate) fn from_fields(
+        name: &str,
+        fields: &[u8],
+        min_rsa_bits: usize,
+    ) -> Result<Self, KeyError> {
+        let mut blob = Vec::new();
+        put_string(&mut blob, name.as_bytes());
+        blob.extend_from_slice(fields);
+        Self::from_blob_of_bits(&blob, min_rsa_bits)
+    }
+
+    /// What follows the name in the blob.
+    pub(crate) fn fields(&self) -> &[u8] {
+        let name = self.name().len().saturating_add(size_of::<u32>());
+        self.blob().get(name..).unwrap_or_default()
+    }
 }
 
-/// The type with the name in a blob; [`KeyError::UnsupportedType`] if there is none.
-fn key_type(name: &[u8]) -> Result<KeyType, KeyError> {
+/// The type with the name in a blob, and its spelling; [`KeyError::UnsupportedType`] if there is
+/// none.
+fn spelled(name: &[u8]) -> Result<(KeyType, &'static str), KeyError> {
     core::str::from_utf8(name)
         .ok()
-        .and_then(KeyType::from_name)
+        .and_then(KeyType::spelled)
         .ok_or_else(|| KeyError::UnsupportedType { name: shown(name) })
 }
 
@@ -139,27 +220,89 @@ pub(crate) fn shown(name: &[u8]) -> PeerText {
     PeerText::from_bytes(name.get(..ssh_wire::MAX_NAME_LEN).unwrap_or(name))
 }
 
-fn read_p256(reader: &mut Reader<'_>) -> Result<[u8; 65], KeyError> {
-    let curve = reader.field("curve").string()?;
-    if curve != CURVE {
-        return Err(KeyError::WrongCurve { found: shown(curve) });
+impl Material {
+    /// Reads what follows the name of a key.
+    pub(crate) fn read(
+        key_type: KeyType,
+        reader: &mut Reader<'_>,
+        min_rsa_bits: usize,
+    ) -> Result<Self, KeyError> {
+        Ok(match key_type {
+            KeyType::Ed25519 => Self::Ed25519(*reader.field("point").string_of()?),
+            KeyType::EcdsaP256 => read_ecdsa(reader, EcdsaCurve::P256)?,
+            KeyType::EcdsaP384 => read_ecdsa(reader, EcdsaCurve::P384)?,
+            KeyType::EcdsaP521 => read_ecdsa(reader, EcdsaCurve::P521)?,
+            KeyType::Rsa => read_rsa(reader, min_rsa_bits)?,
+            KeyType::SkEd25519 => {
+                let point = *reader.field("point").string_of()?;
+                Self::SkEd25519 { point, application: read_application(reader)? }
+            }
+            KeyType::SkEcdsaP256 => {
+                let point = read_point(reader, EcdsaCurve::P256)?;
+                Self::SkEcdsaP256 { point, application: read_application(reader)? }
+            }
+            KeyType::MlDsa44Ed25519 => {
+                Self::MlDsa44Ed25519(Box::new(*reader.field("key").string_of()?))
+            }
+        })
     }
-    let point = *reader.field("point").string_of::<65>()?;
-    if sign::ecdsa_p256_point_is_valid(&point) { Ok(point) } else { Err(KeyError::InvalidPoint) }
 }
 
-fn read_rsa(reader: &mut Reader<'_>) -> Result<Material, KeyError> {
+fn read_ecdsa(reader: &mut Reader<'_>, curve: EcdsaCurve) -> Result<Material, KeyError> {
+    Ok(Material::Ecdsa { curve, point: read_point(reader, curve)? })
+}
+
+/// Reads the name of a curve, which is the one expected, and an uncompressed point on it.
+pub(crate) fn read_point(
+    reader: &mut Reader<'_>,
+    curve: EcdsaCurve,
+) -> Result<Box<[u8]>, KeyError> {
+    let expected = curve_name(curve);
+    let name = reader.field("curve").string()?;
+    if name != expected.as_bytes() {
+        return Err(KeyError::WrongCurve { expected, found: shown(name) });
+    }
+    let at = reader.field("point").clone();
+    let point = reader.string()?;
+    let (expected, found) = (curve.point_len(), point.len());
+    if expected != found {
+        return Err(at.error(DecodeErrorKind::WrongLength { expected, found }).into());
+    }
+    if sign::ecdsa_point_is_valid(curve, point) {
+        Ok(point.into())
+    } else {
+        Err(KeyError::InvalidPoint)
+    }
+}
+
+fn read_application(reader: &mut Reader<'_>) -> Result<Box<str>, KeyError> {
+    let at = reader.field("application").clone();
+    let application = reader.utf8()?;
+    if application.len() > MAX_APPLICATION_LEN {
+        return Err(at.error(DecodeErrorKind::Invalid("longer than any application")).into());
+    }
+    Ok(application.into())
+}
+
+fn read_rsa(reader: &mut Reader<'_>, min_bits: usize) -> Result<Material, KeyError> {
     let e = MpInt::decode(reader.field("e"))?;
     let n = MpInt::decode(reader.field("n"))?;
-    let (n, e) = (n.as_bytes(), e.as_bytes());
-    sign::rsa_check_public(n, e).map_err(|error| match error {
-        InvalidKey::Modulus { bits } if (MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) => {
-            KeyError::RsaModulusEven
+    check_rsa(n, e, min_bits)?;
+    Ok(Material::Rsa { n: n.as_bytes().into(), e: e.as_bytes().into() })
+}
+
+/// Checks the numbers of an RSA key.
+pub(crate) fn check_rsa(n: MpInt<'_>, e: MpInt<'_>, min_bits: usize) -> Result<(), KeyError> {
+    let min_bits = min_bits.max(sign::RSA_SMALLEST_BITS);
+    sign::rsa_check_public_with_min(min_bits, n.as_bytes(), e.as_bytes()).map_err(|error| {
+        match error {
+            InvalidKey::Modulus { bits } if (min_bits..=MAX_RSA_BITS).contains(&bits) => {
+                KeyError::RsaModulusEven
+            }
+            InvalidKey::Modulus { bits } => KeyError::RsaModulusSize { bits },
+            _ => KeyError::RsaExponent,
         }
-        InvalidKey::Modulus { bits } => KeyError::RsaModulusSize { bits },
-        _ => KeyError::RsaExponent,
-    })?;
-    Ok(Material::Rsa { n: n.into(), e: e.into() })
+    })
 }
 
 /// The blob of an Ed25519 key (RFC 8709 §4).
@@ -171,11 +314,19 @@ pub(crate) fn ed25519_blob(point: &[u8; 32]) -> Vec<u8> {
 }
 
 /// The blob of an ECDSA key (RFC 5656 §3.1).
-pub(crate) fn p256_blob(point: &[u8; 65]) -> Vec<u8> {
+pub(crate) fn ecdsa_blob(curve: EcdsaCurve, point: &[u8]) -> Vec<u8> {
     let mut blob = Vec::new();
-    put_string(&mut blob, KeyType::EcdsaP256.name().as_bytes());
-    put_string(&mut blob, CURVE);
+    put_string(&mut blob, key_type_of_curve(curve).name().as_bytes());
+    put_string(&mut blob, curve_name(curve).as_bytes());
     put_string(&mut blob, point);
+    blob
+}
+
+/// The blob of a key of ML-DSA and Ed25519, under one of the names it has.
+pub(crate) fn mldsa_blob(name: &str, public: &[u8; MLDSA44_ED25519_LEN]) -> Vec<u8> {
+    let mut blob = Vec::new();
+    put_string(&mut blob, name.as_bytes());
+    put_string(&mut blob, public);
     blob
 }
 
@@ -189,7 +340,8 @@ pub(crate) fn rsa_blob(n: &[u8], e: &[u8]) -> Vec<u8> {
 }
 
 /// Two keys are the same if their blobs are: a key has only one blob, since points must be
-/// uncompressed and numbers in their shortest form.
+/// uncompressed and numbers in their shortest form. (The two spellings of `ssh-mldsa44-ed25519`
+/// make two blobs, and two keys, as for OpenSSH.)
 impl PartialEq for PublicKey {
     fn eq(&self, other: &Self) -> bool {
         self.blob() == other.blob()
@@ -234,6 +386,12 @@ mod tests {
             "openssh/rsa_2.pub",
             "hostkeys/ed25519_1.pub",
             "hostkeys/ecdsa_3.pub",
+            "keys/host_ecdsa384.pub",
+            "keys/host_ecdsa521.pub",
+            "keys/host_mldsa.pub",
+            "openssh/ed25519_sk1.pub",
+            "openssh/ecdsa_sk2.pub",
+            "openssh/mldsa44_ed25519_1.pub",
         ] {
             let text = testing::text(name);
             let (key, comment) = PublicKey::from_openssh(&text).unwrap();
@@ -244,12 +402,8 @@ mod tests {
 
     #[test]
     fn types_that_are_not_implemented_are_named() {
-        for (name, key_type) in [
-            ("keys/host_ecdsa384.pub", "ecdsa-sha2-nistp384"),
-            ("keys/host_mldsa.pub", "ssh-mldsa44-ed25519"),
-            ("openssh/ed25519_1-cert.pub", "ssh-ed25519-cert-v01@openssh.com"),
-            ("openssh/ed25519_sk1.pub", "sk-ssh-ed25519@openssh.com"),
-        ] {
+        for (name, key_type) in [("openssh/ed25519_1-cert.pub", "ssh-ed25519-cert-v01@openssh.com")]
+        {
             let error = PublicKey::from_openssh(&testing::text(name)).unwrap_err();
             assert_eq!(error, KeyError::UnsupportedType { name: key_type.into() });
             assert_eq!(error.fault(), ssh_wire::Fault::Policy);
@@ -300,15 +454,18 @@ mod tests {
     #[test]
     fn points_that_are_not_on_the_curve_or_compressed_are_refused() {
         let key = testing::public("keys/host_ecdsa.pub");
-        let Material::EcdsaP256(point) = *key.material() else { panic!() };
+        let Material::Ecdsa { curve, point } = key.material() else { panic!() };
         for (at, bit) in [(0, 1), (0, 4), (64, 1), (1, 0x80)] {
-            let mut point = point;
+            let mut point = point.clone();
             point[at] ^= bit;
-            assert_eq!(PublicKey::from_blob(&p256_blob(&point)), Err(KeyError::InvalidPoint));
+            assert_eq!(
+                PublicKey::from_blob(&ecdsa_blob(*curve, &point)),
+                Err(KeyError::InvalidPoint)
+            );
         }
         let mut blob = Vec::new();
         put_string(&mut blob, b"ecdsa-sha2-nistp256");
-        put_string(&mut blob, CURVE);
+        put_string(&mut blob, b"nistp256");
         put_string(&mut blob, &point[..33]);
         assert!(matches!(PublicKey::from_blob(&blob), Err(KeyError::Malformed(_))));
     }
@@ -321,7 +478,7 @@ mod tests {
         put_string(&mut blob, &[4; 97]);
         assert_eq!(
             PublicKey::from_blob(&blob),
-            Err(KeyError::WrongCurve { found: "nistp384".into() })
+            Err(KeyError::WrongCurve { expected: "nistp256", found: "nistp384".into() })
         );
     }
 

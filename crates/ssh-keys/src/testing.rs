@@ -27,7 +27,7 @@ pub(crate) fn public(name: &str) -> PublicKey {
 }
 
 pub(crate) fn private(name: &str) -> PrivateKey {
-    PrivateKey::from_openssh(&bytes(name), None).unwrap_or_else(|error| panic!("{name}: {error}"))
+    PrivateKey::parse(&bytes(name), None).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 pub(crate) fn hex(text: &str) -> Vec<u8> {

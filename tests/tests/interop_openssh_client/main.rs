@@ -66,7 +66,7 @@ impl Ours {
 }
 
 fn private(path: &Path) -> PrivateKey {
-    PrivateKey::from_openssh(&std::fs::read(path).unwrap(), None).unwrap()
+    PrivateKey::parse(&std::fs::read(path).unwrap(), None).unwrap()
 }
 
 /// Bytes without a pattern that a bug could hide in, the same ones each time.

@@ -46,10 +46,10 @@ fn unusable(path: &Path, kind: PrivateKeyError) -> Error {
 pub(super) fn read(path: &Path) -> Result<KeyFile, Error> {
     let text = read_bounded(path, MAX_KEY_FILE);
     let text = Secret::new(text.map_err(|error| Error::local("read the key file", path, error))?);
-    match PrivateKey::from_openssh(text.expose(), None) {
+    match PrivateKey::parse(text.expose(), None) {
         Ok(key) => Ok(KeyFile::Plain(key)),
         Err(PrivateKeyError::Encrypted) => {
-            let public = PrivateKey::public_from_openssh(text.expose());
+            let public = PrivateKey::parse_public(text.expose());
             let public = public.map_err(|kind| unusable(path, kind))?;
             Ok(KeyFile::Encrypted(EncryptedKey { path: path.to_owned(), text, public }))
         }
@@ -76,7 +76,7 @@ impl EncryptedKey {
         for _ in 0..asking.times {
             let Some(secret) = (asking.ask)(&question) else { break };
             let passphrase = secret.expose().as_bytes();
-            match PrivateKey::from_openssh(self.text.expose(), Some(passphrase)) {
+            match PrivateKey::parse(self.text.expose(), Some(passphrase)) {
                 Ok(key) => return Ok(key),
                 Err(PrivateKeyError::WrongPassphrase) => kind = PrivateKeyError::WrongPassphrase,
                 Err(other) => return Err(unusable(&self.path, other)),

@@ -8,7 +8,10 @@ use ssh_crypto::{
     Secret, constant_time_eq,
     hash::{HashAlgorithm, digest},
 };
-use ssh_keys::authorized_keys::AuthorizedKeys;
+use ssh_keys::{
+    PublicKey,
+    authorized_keys::{AuthorizedKeys, KeyOptions},
+};
 
 /// Keys and passwords that let in.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +87,7 @@ impl Accounts {
                 .keys
                 .iter()
                 .filter(|(of, _)| of.as_deref().is_none_or(|of| of == user))
-                .any(|(_, keys)| keys.contains(key)),
+                .any(|(_, keys)| lets_in_freely(keys, key)),
             Credential::Password(password) => self.allow_password(user, password.expose()),
             _ => false,
         }
@@ -102,6 +105,11 @@ impl Accounts {
             allowed | (same_user & same_password)
         })
     }
+}
+
+/// Whether a line without any options has the key: what options demand is not obeyed here.
+fn lets_in_freely(keys: &AuthorizedKeys, key: &PublicKey) -> bool {
+    keys.entries().iter().any(|entry| entry.key == *key && entry.options == KeyOptions::default())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use chiton::{keys::{PrivateKey, authorized_keys::AuthorizedKeys}, server::Server};
 //!
-//! let host_key = PrivateKey::from_openssh(&std::fs::read("host_key")?, None)?;
+//! let host_key = PrivateKey::parse(&std::fs::read("host_key")?, None)?;
 //! let keys = AuthorizedKeys::parse(&std::fs::read("authorized_keys")?);
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:2222").await?;
 //! let server = Server::builder()

@@ -93,7 +93,7 @@ async fn only_for_a_key_that_the_server_wants_a_passphrase_is_asked_for() {
     stranger.log_in(auth(3, &[]).or(Auth::key(user_key()))).await.unwrap();
     assert_eq!(*asked.lock().unwrap(), 0);
 
-    let public = PrivateKey::public_from_openssh(LOCKED.as_bytes()).unwrap();
+    let public = PrivateKey::parse_public(LOCKED.as_bytes()).unwrap();
     let keys = AuthorizedKeys::parse(public.to_openssh("locked").as_bytes());
     let friend = World::with(|builder| builder.authorized_keys(keys)).await;
     friend.log_in(auth(3, &["wrong", "open sesame"])).await.unwrap();

@@ -42,7 +42,7 @@ impl Recording {
 }
 
 fn user_key() -> PrivateKey {
-    PrivateKey::from_openssh(include_bytes!("../../testdata/user_ed25519"), None).unwrap()
+    PrivateKey::parse(include_bytes!("../../testdata/user_ed25519"), None).unwrap()
 }
 
 #[test]

@@ -14,7 +14,12 @@ pub const MAX_HOST_NAME_LEN: usize = 255;
 /// A host name or address and a port as `known_hosts` has them: in lower case, and `[host]:port`
 /// unless the port is 22.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct HostName(String);
+pub struct HostName {
+    /// As it stands in the file.
+    text: String,
+    /// Without port and brackets.
+    host: String,
+}
 
 /// Text that cannot be the name of a host: in `known_hosts` it would mean something else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,13 +42,20 @@ impl HostName {
             return Err(InvalidHostName { name: PeerText::from(shown.as_str()) });
         }
         let host = bare.to_ascii_lowercase();
-        Ok(Self(if port == DEFAULT_PORT { host } else { format!("[{host}]:{port}") }))
+        let text = if port == DEFAULT_PORT { host.clone() } else { format!("[{host}]:{port}") };
+        Ok(Self { text, host })
+    }
+
+    /// The name or address alone: what a certificate names.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -53,7 +65,7 @@ fn has_a_meaning(c: char) -> bool {
 
 impl fmt::Display for HostName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 

@@ -4,10 +4,11 @@ use alloc::{boxed::Box, string::String};
 
 use ssh_crypto::mac::{Hmac, HmacAlgorithm};
 
-use super::{HostName, pattern};
+use super::HostName;
 use crate::{
     Fingerprint, KeyError, LineError, PublicKey, base64,
     line::{MAX_LINE_LEN, field, read_key_text},
+    pattern,
     public::shown,
 };
 

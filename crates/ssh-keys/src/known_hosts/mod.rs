@@ -4,9 +4,9 @@
 //! with commas between, or one hashed name. A line that is not in order is skipped: it never
 //! matches, it never ends the reading of the others, and [`KnownHosts::skipped`] tells of it.
 
+mod document;
 mod host_name;
 mod line;
-mod pattern;
 #[cfg(test)]
 mod tests;
 
@@ -19,9 +19,16 @@ use ssh_crypto::{
 };
 use ssh_wire::PeerText;
 
-pub use self::host_name::{HostName, InvalidHostName, MAX_HOST_NAME_LEN};
 use self::line::{HASH_LEN, Line, LineKey, Marker};
-use crate::{Fingerprint, KeyType, PublicKey, SkippedLine, base64, line::lines};
+pub use self::{
+    document::{Document, FoundLine, LineMarker},
+    host_name::{HostName, InvalidHostName, MAX_HOST_NAME_LEN},
+};
+use crate::{
+    Fingerprint, KeyType, PublicKey, SkippedLine, base64,
+    certificate::{Certificate, CertificateError},
+    line::lines,
+};
 
 /// The lines of one or several `known_hosts` files.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +63,28 @@ pub enum Verdict {
     },
     /// The key is marked as revoked for the host: it is in wrong hands. No other line, and nobody
     /// who is asked, can make up for that.
+    Revoked {
+        /// The file that says so.
+        source: Arc<str>,
+        /// The number of the line.
+        line: usize,
+    },
+}
+
+/// What `known_hosts` says about a host and the certificate whose key it has proven to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateVerdict {
+    /// An authority that is known for the host certifies its key: go on unasked.
+    Certified {
+        /// The file that has the authority.
+        source: Arc<str>,
+        /// The number of the line.
+        line: usize,
+    },
+    /// The certificate proves nothing here. The key in it may still be known as such:
+    /// [`KnownHosts::lookup`] tells.
+    NotCertified(CertificateError),
+    /// The key, or the authority, is marked as revoked for the host: it is in wrong hands.
     Revoked {
         /// The file that says so.
         source: Arc<str>,
@@ -156,6 +185,58 @@ impl KnownHosts {
         }
     }
 
+    /// What is known of `host`, which has proven to hold the key of `certificate`. `now` is in
+    /// seconds since 1970.
+    #[must_use]
+    pub fn lookup_certificate(
+        &self,
+        host: &HostName,
+        certificate: &Certificate,
+        now: u64,
+    ) -> CertificateVerdict {
+        let mut authority = None;
+        for entry in self.about(host) {
+            let LineKey::Usable(key) = &entry.line.key else { continue };
+            let is_authority = key == certificate.authority();
+            match entry.line.marker {
+                Marker::Revoked if is_authority || key == certificate.key() => {
+                    let source = Arc::clone(&entry.source);
+                    return CertificateVerdict::Revoked { source, line: entry.number };
+                }
+                Marker::CertAuthority if is_authority => authority = authority.or(Some(entry)),
+                _ => {}
+            }
+        }
+        let verdict = certificate
+            .verify(|_| authority.is_some())
+            .and_then(|trusted| trusted.for_host(host.host(), now));
+        match (verdict, authority) {
+            (Ok(()), Some(entry)) => CertificateVerdict::Certified {
+                source: Arc::clone(&entry.source),
+                line: entry.number,
+            },
+            (Ok(()), None) => {
+                let authority = certificate.authority().fingerprint();
+                CertificateVerdict::NotCertified(CertificateError::UntrustedAuthority { authority })
+            }
+            (Err(error), _) => CertificateVerdict::NotCertified(error),
+        }
+    }
+
+    /// Whether an authority is known for `host`, so that asking it for a certificate makes sense.
+    #[must_use]
+    pub fn has_authority_for(&self, host: &HostName) -> bool {
+        self.about(host).any(|entry| entry.line.marker == Marker::CertAuthority)
+    }
+
+    /// The keys that are known for `host`, without authorities and revoked ones.
+    pub fn keys_of(&self, host: &HostName) -> impl Iterator<Item = &PublicKey> {
+        self.about(host).filter_map(|entry| match (entry.line.marker, &entry.line.key) {
+            (Marker::None, LineKey::Usable(key)) => Some(key),
+            _ => None,
+        })
+    }
+
     /// The types of the keys that are known for `host`, in the order of the lines: a client asks
     /// for them first, so that a host with several keys shows one that can be checked.
     #[must_use]
@@ -194,12 +275,15 @@ pub fn entry_line(host: &HostName, key: &PublicKey, hashed: Option<&mut dyn Rng>
     let key = key.to_openssh("");
     match hashed {
         None => format!("{host} {key}\n"),
-        Some(rng) => {
-            let mut salt = [0; HASH_LEN];
-            rng.fill(&mut salt);
-            let mut hash = [0; HASH_LEN];
-            Hmac::new(HmacAlgorithm::Sha1, &salt).sign(&[host.as_str().as_bytes()], &mut hash);
-            format!("|1|{}|{} {key}\n", base64::encode(&salt), base64::encode(&hash))
-        }
+        Some(rng) => format!("{} {key}\n", hashed_name(host.as_str().as_bytes(), rng)),
     }
+}
+
+/// A name as it stands in a file that does not tell it.
+fn hashed_name(name: &[u8], rng: &mut dyn Rng) -> String {
+    let mut salt = [0; HASH_LEN];
+    rng.fill(&mut salt);
+    let mut hash = [0; HASH_LEN];
+    Hmac::new(HmacAlgorithm::Sha1, &salt).sign(&[name], &mut hash);
+    format!("|1|{}|{}", base64::encode(&salt), base64::encode(&hash))
 }

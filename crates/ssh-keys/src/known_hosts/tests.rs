@@ -7,8 +7,10 @@ use ssh_crypto::rng::SeededRng;
 
 use super::*;
 use crate::{
-    KeyError, LineError,
+    KeyError, LineError, PrivateKey, SignatureAlgorithm,
+    certificate::{CertificateRequest, Role},
     line::MAX_LINE_LEN,
+    pattern,
     testing::{self, some_key},
 };
 
@@ -30,8 +32,7 @@ fn places(verdict: &Verdict) -> Vec<usize> {
     }
 }
 
-/// The RSA keys of the file have 1024 bits and are skipped; P-384 and P-521 are kept as other
-/// types.
+/// The RSA keys of the file have 1024 bits and are skipped.
 #[test]
 fn the_test_file_of_openssh_is_understood() {
     let hosts = KnownHosts::parse(&testing::bytes("hostkeys/known_hosts"), "known_hosts");
@@ -174,6 +175,51 @@ fn the_key_of_a_certificate_authority_is_not_a_host_key() {
     assert_eq!(hosts.skipped(), []);
 }
 
+fn host_certificate(principal: &str, valid_before: u64) -> Certificate {
+    let mut rng = SeededRng::new(5);
+    let authority = PrivateKey::generate(KeyType::Ed25519, &mut rng).unwrap();
+    let mut request = CertificateRequest::new(some_key(1).0, Role::Host, "id", principal);
+    request.valid_before = valid_before;
+    request.issue(&authority, SignatureAlgorithm::Ed25519, &mut rng).unwrap()
+}
+
+#[test]
+fn an_authority_certifies_its_hosts_and_no_others() {
+    let certificate = host_certificate("*.example.org", 1000);
+    let authority = certificate.authority().to_openssh("");
+    let hosts = known(&format!("# x\n@cert-authority *.org,[*.org]:* {authority}\n"));
+    let lookup = |name: &str, port, now| {
+        hosts.lookup_certificate(&HostName::new(name, port).unwrap(), &certificate, now)
+    };
+    let certified = CertificateVerdict::Certified { source: "file".into(), line: 2 };
+    assert_eq!(lookup("A.example.org", 22, 999), certified);
+    assert_eq!(lookup("a.example.org", 2222, 999), certified);
+    for (name, now) in [("a.example.org", 1000), ("example.org", 999), ("a.example.com", 999)] {
+        let verdict = lookup(name, 22, now);
+        assert!(matches!(verdict, CertificateVerdict::NotCertified(_)), "{name} {verdict:?}");
+    }
+    assert!(hosts.has_authority_for(&host("a.org")) && !hosts.has_authority_for(&host("a.com")));
+    // Without its certificate the key is not known, and the line of a key is none of an authority.
+    assert_eq!(hosts.lookup(&host("a.example.org"), certificate.key()), Verdict::Unknown);
+    let plain = known(&format!("*.org {authority}\n"));
+    let verdict = plain.lookup_certificate(&host("a.example.org"), &certificate, 1);
+    let untrusted =
+        CertificateError::UntrustedAuthority { authority: certificate.authority().fingerprint() };
+    assert_eq!(verdict, CertificateVerdict::NotCertified(untrusted));
+}
+
+#[test]
+fn a_certificate_is_revoked_with_its_key_and_with_its_authority() {
+    let certificate = host_certificate("a", u64::MAX);
+    let authority = certificate.authority().to_openssh("");
+    let key = certificate.key().to_openssh("");
+    for revoked in [&authority, &key] {
+        let hosts = known(&format!("@cert-authority a {authority}\n@revoked * {revoked}\n"));
+        let verdict = hosts.lookup_certificate(&host("a"), &certificate, 1);
+        assert_eq!(verdict, CertificateVerdict::Revoked { source: "file".into(), line: 2 });
+    }
+}
+
 #[test]
 fn a_negated_pattern_keeps_the_line_from_matching() {
     let (key, line) = some_key(1);
@@ -216,11 +262,10 @@ fn a_host_may_have_several_keys() {
 
 #[test]
 fn keys_of_types_not_implemented_are_known_but_never_match() {
-    let line = testing::text("keys/host_mldsa.pub");
-    let hosts = known(&format!("a {line}"));
+    let hosts = known("a ssh-dss AAAAB3NzaC1kc3MAAAABAQ==\n");
     let verdict = hosts.lookup(&host("a"), &some_key(1).0);
     let Verdict::OtherTypes { known } = &verdict else { panic!("{verdict:?}") };
-    assert_eq!(known[0].key_type.to_string(), "ssh-mldsa44-ed25519");
+    assert_eq!(known[0].key_type.to_string(), "ssh-dss");
     assert_eq!(hosts.algorithms_for(&host("a")), []);
 }
 

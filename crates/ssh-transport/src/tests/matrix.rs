@@ -14,8 +14,12 @@ use crate::{
 fn all_host_keys() -> Vec<PrivateKey> {
     let rsa = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/host_rsa");
     let mut keys = host_keys();
-    keys.push(PrivateKey::generate(KeyType::EcdsaP256, &mut SeededRng::new(5)).unwrap());
-    keys.push(PrivateKey::from_openssh(&fs::read(rsa).unwrap(), None).unwrap());
+    for key_type in
+        [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::EcdsaP521, KeyType::MlDsa44Ed25519]
+    {
+        keys.push(PrivateKey::generate(key_type, &mut SeededRng::new(5)).unwrap());
+    }
+    keys.push(PrivateKey::parse(&fs::read(rsa).unwrap(), None).unwrap());
     keys
 }
 
@@ -91,7 +95,9 @@ fn converse(pair: &mut Pair) {
 fn every_key_exchange_works_with_every_host_key() {
     let keys = all_host_keys();
     for kex in KexAlgorithm::ALL {
-        for host_key in HostKeyAlgorithm::ALL {
+        // Hosts have no keys in tokens.
+        let host_keys = HostKeyAlgorithm::ALL.iter().filter(|a| !a.key_type().is_hardware());
+        for host_key in host_keys {
             let client = only(*kex, *host_key, protections()[0]);
             let mut server = client.clone();
             server.host_keys.clone_from(&keys);
