@@ -17,8 +17,8 @@ use crate::{
     path,
     server::{Config, Server},
     transfer::{
-        Options,
-        simulation::{self, Behaviour, Chance},
+        Options, PutFile,
+        simulation::{self, Behaviour, Chance, Tree},
     },
 };
 
@@ -146,32 +146,53 @@ pub fn sftp_server(data: &[u8]) {
     }
 }
 
-/// A download from a server that misbehaves as the bytes say.
+/// Transfers of a tree, with a server that misbehaves as the bytes say.
 pub fn transfer(data: &[u8]) {
     let mut bytes = data.iter().copied();
     let mut next = || bytes.next().unwrap_or(0);
     let bits = next();
-    let behaviour =
-        Behaviour { short_reads: bits & 1 != 0, grows: bits & 2 != 0, shrinks: bits & 4 != 0 };
-    let len = usize::from(u16::from_be_bytes([next(), next()]));
-    let mut options = Options::new(u32::from(next()).saturating_add(64));
-    options.size = match bits & 0x18 {
-        0 => None,
-        8 => u64::try_from(len).ok(),
-        _ => Some(u64::from(u16::from_be_bytes([next(), next()]))),
+    let behaviour = Behaviour {
+        short_reads: bits & 1 != 0,
+        grows: bits & 2 != 0,
+        shrinks: bits & 4 != 0,
+        errors: bits & 8 != 0,
+        lies: bits & 16 != 0,
     };
+    let mut options = Options::new(u32::from(next()).saturating_add(64));
     options.max_requests = usize::from(next());
+    options.max_handles = usize::from(next());
     options.budget = u64::from(u16::from_be_bytes([next(), next()]));
+    let directories = usize::from(next() & 7);
+    let len = |bits: u8| usize::from(bits).saturating_mul(usize::from(bits)) & 0x7fff;
+    let lens: Vec<usize> = (0..(next() & 7).saturating_add(1)).map(|_| len(next())).collect();
+    let (lanes, switches) = (usize::from(next() & 3).saturating_add(1), next());
+    let tree = Tree { lens, directories, start: 0 };
     // When the bytes are used up, a counter goes on, so that everything happens at some time.
     let mut count: u32 = 0;
     let mut chance = Chance(move || {
         count = count.wrapping_add(1);
         bytes.next().map_or_else(|| count.wrapping_mul(0x9e37_79b1) >> 16, u32::from)
     });
-    let outcome = simulation::download(&options, len, behaviour, &mut chance);
-    if outcome.result.is_ok() && !behaviour.shrinks {
-        assert!(outcome.file.starts_with(&outcome.copy), "the copy is not the file");
-        assert!(outcome.copy.len() >= len, "the copy is cut");
+    if bits & 0x80 == 0 {
+        for outcome in simulation::download(&options, &tree, behaviour, &mut chance) {
+            let copy = outcome.copy.unwrap_or_default();
+            if outcome.result.is_some_and(|result| result.is_ok()) && !behaviour.shrinks {
+                assert!(outcome.file.starts_with(&copy), "the copy is not the file");
+                assert!(behaviour.grows || copy == outcome.file, "the copy is cut");
+            }
+        }
+        return;
+    }
+    let how = PutFile {
+        set_attributes: switches & 1 != 0,
+        sync: switches & 2 != 0,
+        rename: switches & 4 != 0,
+        ..PutFile::default()
+    };
+    for outcome in simulation::upload(&options, &tree, how, lanes, behaviour, &mut chance) {
+        if outcome.result.is_some_and(|result| result.is_ok()) {
+            assert!(outcome.copy == Some(outcome.file), "the copy is not the source");
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     message::{self, FromClient, FromServer, Pairs, put_packet},
     path::NamingRules,
     server::{Config, Server},
-    transfer::{Download, Options, Upload},
+    transfer::{GetStep, Gets, Item, Options, PutFile, PutStep, Puts},
     vectors,
 };
 use alloc::collections::BTreeMap;
@@ -510,64 +510,102 @@ impl Pair {
     }
 
     fn put(&mut self, path: &[u8], content: &[u8], options: &Options) {
-        let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
-        let handle = self.open(path, flags);
-        let mut upload = Upload::new(options);
-        let mut under_way = BTreeMap::new();
-        while !upload.is_done() {
-            while let Some(range) = upload.next_write() {
-                let rest = &content[usize::try_from(range.offset).unwrap()..];
-                let data = &rest[..rest.len().min(usize::try_from(range.len).unwrap())];
-                let len = u32::try_from(data.len()).unwrap();
-                upload.on_sent(len, Time::ZERO);
-                if len > 0 {
-                    let id = self.client.write_header(&handle, range.offset, len, &mut self.up);
-                    self.up.extend_from_slice(data);
-                    under_way.insert(id.unwrap(), range.offset);
-                }
+        let mut puts = Puts::new(options);
+        let size = u64::try_from(content.len()).ok();
+        puts.add_file(Item(0), PutFile { size, ..PutFile::default() });
+        let (mut steps, mut handle) = (BTreeMap::new(), None);
+        while !puts.is_idle() {
+            while let Some(load) = puts.next_load() {
+                let rest = &content[usize::try_from(load.range.offset).unwrap()..];
+                let got = rest.len().min(usize::try_from(load.range.len).unwrap());
+                puts.on_loaded(load, u32::try_from(got).unwrap(), got == rest.len());
             }
-            if !upload.is_done() {
-                let Reply { id, response: Response::Status(status) } = self.next() else {
-                    panic!()
+            while let Some(step) = puts.next(Time::ZERO) {
+                let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
+                let (client, up) = (&mut self.client, &mut self.up);
+                let id = match (step, &handle) {
+                    (PutStep::Open(_), None) => client.open(path, flags, &Attrs::NONE, up),
+                    (PutStep::Write(_, _, range), Some(handle)) => {
+                        let at = usize::try_from(range.offset).unwrap();
+                        let data = &content[at..at + usize::try_from(range.len).unwrap()];
+                        client.write(handle, range.offset, data, up)
+                    }
+                    (PutStep::Size(_), Some(handle)) => client.fstat(handle, up),
+                    (PutStep::Close(..), Some(handle)) => client.close(handle, up),
+                    other => panic!("{other:?}"),
                 };
-                assert_eq!(status.code, StatusCode::Ok);
-                upload.on_ack(under_way.remove(&id).unwrap(), Time::ZERO).unwrap();
+                steps.insert(id.unwrap(), step);
             }
-        }
-        let size = self.attrs(|client, out| client.fstat(&handle, out)).size;
-        assert_eq!(upload.check(size), Ok(u64::try_from(content.len()).unwrap()));
-        assert_eq!(self.status(|client, out| client.close(&handle, out)), StatusCode::Ok);
-    }
-
-    fn get(&mut self, path: &[u8], options: &Options) -> Vec<u8> {
-        let handle = self.open(path, OpenFlags::READ);
-        let mut download = Download::new(options);
-        let mut under_way = BTreeMap::new();
-        let mut copy = Vec::new();
-        while !download.is_done() {
-            while let Some(range) = download.next_read(Time::ZERO) {
-                let id = self.client.read(&handle, range.offset, range.len, &mut self.up);
-                under_way.insert(id.unwrap(), range.offset);
+            while let Some((item, result)) = puts.poll_finished() {
+                assert_eq!((item, result), (Item(0), Ok(size.unwrap())));
+            }
+            if steps.is_empty() {
+                continue;
             }
             let Reply { id, response } = self.next();
-            let offset = under_way.remove(&id).unwrap();
-            match response {
-                Response::Data(chunks) => {
-                    let at = usize::try_from(offset).unwrap();
-                    copy.resize(copy.len().max(at + chunks.len()), 0);
-                    chunks.copy_to(&mut copy[at..]);
-                    let got = u32::try_from(chunks.len()).unwrap();
-                    download.on_data(offset, got, Time::ZERO).unwrap();
+            match (steps.remove(&id).unwrap(), response) {
+                (PutStep::Open(item), Response::Handle(opened)) => {
+                    handle = Some(opened);
+                    puts.on_opened(item);
                 }
-                Response::Status(status) => {
-                    assert_eq!(status.code, StatusCode::Eof);
-                    download.on_eof(offset, Time::ZERO).unwrap();
+                (PutStep::Size(item), Response::Attrs(attrs)) => puts.on_size(item, attrs.size),
+                (PutStep::Write(item, _, range), Response::Status(status)) => {
+                    let ok = status.code == StatusCode::Ok;
+                    puts.on_written(item, range.offset, ok, Time::ZERO);
+                }
+                (PutStep::Close(item, _), Response::Status(status)) => {
+                    puts.on_closed(item, status.code == StatusCode::Ok);
                 }
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!(self.status(|client, out| client.close(&handle, out)), StatusCode::Ok);
-        copy.truncate(usize::try_from(download.check(None).unwrap()).unwrap());
+    }
+
+    fn get(&mut self, path: &[u8], size: Option<u64>, options: &Options) -> Vec<u8> {
+        let mut gets = Gets::new(options);
+        gets.add_file(Item(0), 0, size);
+        let (mut steps, mut handle) = (BTreeMap::new(), None);
+        let mut copy = Vec::new();
+        while !gets.is_idle() {
+            while let Some(step) = gets.next(Time::ZERO) {
+                let (client, up) = (&mut self.client, &mut self.up);
+                let id = match (step, &handle) {
+                    (GetStep::Open(_), None) => {
+                        client.open(path, OpenFlags::READ, &Attrs::NONE, up)
+                    }
+                    (GetStep::Read(_, range), Some(handle)) => {
+                        client.read(handle, range.offset, range.len, up)
+                    }
+                    (GetStep::Close(_), Some(handle)) => client.close(handle, up),
+                    other => panic!("{other:?}"),
+                };
+                steps.insert(id.unwrap(), step);
+            }
+            let Reply { id, response } = self.next();
+            match (steps.remove(&id).unwrap(), response) {
+                (GetStep::Open(item), Response::Handle(opened)) => {
+                    handle = Some(opened);
+                    gets.on_opened(item);
+                }
+                (GetStep::Read(item, range), Response::Data(chunks)) => {
+                    let at = usize::try_from(range.offset).unwrap();
+                    copy.resize(copy.len().max(at + chunks.len()), 0);
+                    chunks.copy_to(&mut copy[at..]);
+                    let got = u32::try_from(chunks.len()).unwrap();
+                    gets.on_data(item, range.offset, got, Time::ZERO);
+                    gets.on_stored(got.into());
+                }
+                (GetStep::Read(item, range), Response::Status(status)) => {
+                    assert_eq!(status.code, StatusCode::Eof);
+                    gets.on_eof(item, range.offset, Time::ZERO);
+                }
+                (GetStep::Close(item), Response::Status(_)) => gets.on_closed(item),
+                other => panic!("{other:?}"),
+            }
+            while let Some((_, result)) = gets.poll_finished() {
+                copy.truncate(usize::try_from(result.unwrap()).unwrap());
+            }
+        }
         copy
     }
 }
@@ -586,11 +624,11 @@ proptest! {
         let mut pair = Pair::new(seed);
         pair.server.file_system().max_read = max_read;
         let content: Vec<u8> = (0..len).map(|i| ((i * 31) >> 3).to_le_bytes()[0]).collect();
-        let mut options = Options::new(request_len);
+        let options = Options::new(request_len);
         pair.put(b"file", &content, &options);
         prop_assert!(pair.server.file_system().get(b"file") == content);
-        options.size = known.then(|| u64::try_from(len).unwrap());
-        prop_assert!(pair.get(b"file", &options) == content);
+        let size = known.then(|| u64::try_from(len).unwrap());
+        prop_assert!(pair.get(b"file", size, &options) == content);
         prop_assert_eq!((pair.server.open_handles(), pair.client.outstanding()), (0, 0));
     }
 }

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 
 use ssh_wire::Time;
 
-use super::{Options, Range, TransferError, pipe::Pipe, pipe::Sent, ranges::Ranges};
+use super::{Range, TransferError, pipe::Pipe, pipe::Sent, ranges::Ranges};
 
 /// Requests are not made smaller than this because of short replies: below it, more bytes would
 /// go into packets than into content.
@@ -19,7 +19,7 @@ const MAX_HOLES: u8 = 4;
 /// Content comes in any order and is to be written where it belongs; when the transfer is
 /// [done](Self::is_done), the copy is to be cut to the size that [`check`](Self::check) gives.
 #[derive(Clone, Debug)]
-pub struct Download {
+pub(super) struct Download {
     /// Where the first byte that was never asked for is.
     next: u64,
     start: u64,
@@ -38,7 +38,6 @@ pub struct Download {
     there: Ranges,
     holes: u8,
     done: bool,
-    pipe: Pipe,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,31 +55,41 @@ struct Rest {
 }
 
 impl Download {
-    /// Plans a download.
-    #[must_use]
-    pub fn new(options: &Options) -> Self {
+    /// Plans the reads of a file from `start` on, in requests of `request_len` bytes. `size` is
+    /// what was told of it: a hint, since files of `/proc` say 0 and have content, and others grow
+    /// and shrink meanwhile.
+    pub(super) fn new(request_len: u32, start: u64, size: Option<u64>) -> Self {
         Self {
-            next: options.start,
-            start: options.start,
-            size: options.size,
-            hint: options.size,
-            read_len: options.request_len.max(1),
+            next: start,
+            start,
+            size,
+            hint: size,
+            read_len: request_len.max(1),
             in_flight: BTreeMap::new(),
             again: BTreeMap::new(),
             ended: BTreeMap::new(),
-            there: Ranges::new(options.start),
+            there: Ranges::new(start),
             holes: 0,
             done: false,
-            pipe: Pipe::new(options),
         }
+    }
+
+    /// True if there is something to ask for, were there room for it.
+    pub(super) fn wants(&self) -> bool {
+        self.choose().is_some()
+    }
+
+    /// Reads that are under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.in_flight.len()
     }
 
     /// What to ask for next; `None` if a reply has to come first, or everything is there. It
     /// counts as sent `now`, and is to be answered with [`on_data`](Self::on_data) or
     /// [`on_eof`](Self::on_eof).
-    pub fn next_read(&mut self, now: Time) -> Option<Range> {
+    pub(super) fn next_read(&mut self, pipe: &mut Pipe, now: Time) -> Option<Range> {
         let (offset, Rest { len, after }) = self.choose()?;
-        if !self.pipe.has_room(len) {
+        if !pipe.has_room(len) {
             return None;
         }
         if let Some(rest) = self.again.remove(&offset) {
@@ -91,7 +100,7 @@ impl Download {
         } else {
             self.next = offset.saturating_add(u64::from(len));
         }
-        let sent = self.pipe.sent(len, now);
+        let sent = pipe.sent(len, now);
         self.in_flight.insert(offset, Read { len, sent, after });
         Some(Range { offset, len })
     }
@@ -132,11 +141,17 @@ impl Download {
     /// # Errors
     /// [`TransferError::NotInFlight`] and [`TransferError::WrongLength`] for what was not asked
     /// for, [`TransferError::Hole`] if the server's file cannot be.
-    pub fn on_data(&mut self, offset: u64, got: u32, now: Time) -> Result<(), TransferError> {
+    pub(super) fn on_data(
+        &mut self,
+        pipe: &mut Pipe,
+        offset: u64,
+        got: u32,
+        now: Time,
+    ) -> Result<(), TransferError> {
         let Some(Read { len, sent, after }) = self.in_flight.remove(&offset) else {
             return Err(TransferError::NotInFlight { offset });
         };
-        self.pipe.answered(sent, len, got, now);
+        pipe.answered(sent, len, got, now);
         let rest = len.checked_sub(got).filter(|_| got > 0);
         let Some(rest) = rest else {
             return Err(TransferError::WrongLength { asked: len, got });
@@ -161,13 +176,25 @@ impl Download {
     ///
     /// # Errors
     /// As [`Self::on_data`].
-    pub fn on_eof(&mut self, offset: u64, now: Time) -> Result<(), TransferError> {
+    pub(super) fn on_eof(
+        &mut self,
+        pipe: &mut Pipe,
+        offset: u64,
+        now: Time,
+    ) -> Result<(), TransferError> {
         let Some(Read { len, sent, .. }) = self.in_flight.remove(&offset) else {
             return Err(TransferError::NotInFlight { offset });
         };
-        self.pipe.answered(sent, len, 0, now);
+        pipe.answered(sent, len, 0, now);
         self.ended.insert(offset, len);
         self.settle()
+    }
+
+    /// Notes that the request at `offset` was answered with nothing that helps.
+    pub(super) fn on_failed(&mut self, pipe: &mut Pipe, offset: u64, now: Time) {
+        if let Some(Read { len, sent, .. }) = self.in_flight.remove(&offset) {
+            pipe.answered(sent, len, 0, now);
+        }
     }
 
     /// Finds out whether everything is there, once nothing is under way and the end was seen.
@@ -192,15 +219,13 @@ impl Download {
     }
 
     /// True when the end of the file was seen and everything before it is there.
-    #[must_use]
-    pub const fn is_done(&self) -> bool {
+    pub(super) const fn is_done(&self) -> bool {
         self.done
     }
 
     /// Up to where the copy is complete, in bytes: where a transfer that fails now can be taken
     /// up again.
-    #[must_use]
-    pub const fn confirmed(&self) -> u64 {
+    pub(super) const fn confirmed(&self) -> u64 {
         self.there.prefix()
     }
 
@@ -213,7 +238,7 @@ impl Download {
     /// [`TransferError::Unfinished`] before [`is_done`](Self::is_done);
     /// [`TransferError::SizeMismatch`] if the copy is shorter than the file, or began behind its
     /// end.
-    pub fn check(&self, size_now: Option<u64>) -> Result<u64, TransferError> {
+    pub(super) fn check(&self, size_now: Option<u64>) -> Result<u64, TransferError> {
         let moved = self.confirmed();
         if !self.done {
             return Err(TransferError::Unfinished { confirmed: moved });

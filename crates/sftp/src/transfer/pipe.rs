@@ -17,6 +17,10 @@ use super::Options;
 /// and little enough to be drained in a few seconds on a slow link.
 const START: u64 = 4 * 1024 * 1024;
 
+/// Bytes under way at least, once the link is measured: on a short one this is some milliseconds,
+/// in which neither side has to wait for the other to be scheduled.
+const LEAST: u64 = 2 * 1024 * 1024;
+
 /// Requests under way from the start, where they are so small that [`START`] would be more: as
 /// many as OpenSSH's client has at most.
 const START_REQUESTS: u64 = 64;
@@ -37,7 +41,7 @@ pub(super) struct Pipe {
     /// Bytes that shall be under way.
     target: u64,
     /// What `target` is at least and at most.
-    start: u64,
+    least: u64,
     budget: u64,
     max_requests: usize,
     /// Bytes and requests that are under way.
@@ -57,7 +61,7 @@ impl Pipe {
         let start = START.min(requests).min(budget);
         Self {
             target: start,
-            start,
+            least: start.min(LEAST),
             budget,
             max_requests: options.max_requests.max(1),
             bytes: 0,
@@ -74,6 +78,31 @@ impl Pipe {
             && (self.requests == 0
                 || self.bytes < self.target
                     && self.bytes.saturating_add(u64::from(len)) <= self.budget)
+    }
+
+    /// Bytes that shall be under way.
+    pub(super) const fn target(&self) -> u64 {
+        self.target
+    }
+
+    /// Bytes that are under way.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Requests that are under way.
+    pub(super) const fn requests(&self) -> usize {
+        self.requests
+    }
+
+    /// Bytes a second, as measured; 0 before that.
+    pub(super) const fn rate(&self) -> u64 {
+        self.rate
+    }
+
+    /// The shortest time from a request to its reply.
+    pub(super) const fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
     }
 
     /// Notes a request for `len` bytes.
@@ -95,7 +124,39 @@ impl Pipe {
         let known = self.rate.saturating_sub(self.rate.checked_div(FORGET).unwrap_or(0));
         self.rate = rate.max(known);
         let full = in_time(self.rate, self.round_trip.unwrap_or_default());
-        self.target = full.saturating_mul(2).clamp(self.start, self.budget);
+        self.target = full.saturating_mul(2).clamp(self.least, self.budget);
+    }
+}
+
+/// Keeps to a number of bytes a second, by when requests are sent.
+#[derive(Clone, Debug)]
+pub(super) struct Pace {
+    rate: Option<u64>,
+    /// Before this, nothing may be sent.
+    next: Time,
+}
+
+impl Pace {
+    pub(super) const fn new(rate: Option<u64>) -> Self {
+        Self { rate, next: Time::ZERO }
+    }
+
+    /// True if something may be sent.
+    pub(super) fn is_open(&self, now: Time) -> bool {
+        self.rate.is_none() || now >= self.next
+    }
+
+    /// Notes that `len` bytes were asked for, or sent.
+    pub(super) fn spent(&mut self, len: u32, now: Time) {
+        let Some(rate) = self.rate else { return };
+        let nanos = u64::from(len).saturating_mul(1_000_000_000).checked_div(rate);
+        let takes = Duration::from_nanos(nanos.unwrap_or(0));
+        self.next = Time::from_epoch(self.next.max(now).since_epoch().saturating_add(takes));
+    }
+
+    /// When something may be sent again, if that is not now.
+    pub(super) fn opens(&self, now: Time) -> Option<Time> {
+        (!self.is_open(now)).then_some(self.next)
     }
 }
 
@@ -152,7 +213,7 @@ mod tests {
         let options = Options::new(32 * 1024);
         let (delivered, under_way) = run(&options, 50_000_000, Duration::from_millis(100), 3);
         assert!(delivered > 120_000_000, "{delivered}");
-        assert!(under_way <= 256 * 32 * KIB);
+        assert!(under_way <= 512 * 32 * KIB);
     }
 
     #[test]
@@ -172,6 +233,21 @@ mod tests {
         options.budget = 1;
         let (_, under_way) = run(&options, 1_000_000_000, Duration::from_millis(1), 1);
         assert_eq!(under_way, 0, "one at a time");
+    }
+
+    #[test]
+    fn a_rate_is_kept_over_time_and_not_saved_up() {
+        let mut pace = Pace::new(Some(1_000_000));
+        let at = |millis| Time::from_epoch(Duration::from_millis(millis));
+        let mut sent: u64 = 0;
+        for millis in 5000..6000 {
+            while pace.is_open(at(millis)) {
+                pace.spent(10_000, at(millis));
+                sent += 10_000;
+            }
+            assert!(pace.opens(at(millis)).is_some_and(|next| next > at(millis)));
+        }
+        assert!((990_000..=1_010_000).contains(&sent), "{sent}");
     }
 
     #[test]
