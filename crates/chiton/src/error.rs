@@ -630,6 +630,18 @@ impl From<ssh_connection::Error> for Error {
     }
 }
 
+impl From<LocalFileError> for Error {
+    fn from(error: LocalFileError) -> Self {
+        Self::LocalFile(Arc::new(error))
+    }
+}
+
+impl From<LocalFileError> for SftpErrorKind {
+    fn from(error: LocalFileError) -> Self {
+        Self::Local(Arc::new(error))
+    }
+}
+
 impl From<ChannelError> for Error {
     fn from(error: ChannelError) -> Self {
         Self::Channel(Box::new(error))

@@ -21,7 +21,7 @@ pub use dir::{DirEntry, ReadDir};
 pub use file::{File, OpenOptions};
 pub use path::RemotePath;
 pub use transfer::{
-    FileEvent, FileProgress, FileState, Get, Links, Monitor, Progress, Put, Report, Resume,
+    Existing, FileEvent, FileProgress, FileState, Folder, Get, Links, Monitor, Progress, Put, Report, Resume,
     SkipReason, Skipped, Verify,
 };
 

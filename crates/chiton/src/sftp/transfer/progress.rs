@@ -28,7 +28,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const MAX_EVENTS: usize = 4096;
 
 /// The most files under way that are listed.
-const MAX_ACTIVE: usize = 8;
+pub(super) const MAX_ACTIVE: usize = 8;
 
 /// What the rate is averaged over, about.
 const RATE_WINDOW: Duration = Duration::from_secs(3);

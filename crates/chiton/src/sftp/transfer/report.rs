@@ -53,6 +53,12 @@ impl Report {
             self.failures.push(error);
         }
     }
+
+    pub(super) fn skip(&mut self, path: RemotePath, reason: SkipReason) {
+        if self.skipped.len() < MAX_LISTED {
+            self.skipped.push(Skipped { path, reason });
+        }
+    }
 }
 
 /// Something that a transfer has left out.
