@@ -156,6 +156,11 @@ impl Channel {
         })
     }
 
+    /// What the peer takes now before it has said that it took some, in bytes.
+    pub(crate) fn send_window(&self) -> u32 {
+        self.shared().with(|state| state.mux().map_or(0, |(mux, ..)| mux.send_window(self.id)))
+    }
+
     /// Says that no more data will come from this side (`SSH_MSG_CHANNEL_EOF`).
     pub(crate) fn eof(&self) {
         self.shared().with(|state| {

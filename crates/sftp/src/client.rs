@@ -273,6 +273,12 @@ impl Client {
         self.session.limits
     }
 
+    /// Takes what the server told on another channel of the same connection for what it accepts on
+    /// this one, so that it need not be asked again.
+    pub const fn assume_limits(&mut self, limits: Limits) {
+        self.session.limits = limits;
+    }
+
     /// The error that ended the session.
     #[must_use]
     pub const fn error(&self) -> Option<&Error> {

@@ -119,7 +119,12 @@ impl Client {
     /// # Cancel safety
     /// Dropping the future closes the channel again.
     pub async fn open_sftp(&self) -> Result<Sftp, Error> {
-        Sftp::open(self, &self.connection).await
+        Sftp::open(self, &self.connection, None).await
+    }
+
+    /// Starts a further SFTP session with a server that has told its limits.
+    pub(crate) async fn open_sftp_as(&self, limits: sftp::Limits) -> Result<Sftp, Error> {
+        Sftp::open(self, &self.connection, Some(limits)).await
     }
 
     /// What the two sides agreed on in the last key exchange.

@@ -23,7 +23,7 @@ use crate::error::{Error, SftpErrorKind};
 
 /// The most bytes that the entries of one directory may take: more than a million files with names
 /// of the usual length. A server can go on listing for ever.
-const MAX_LISTING: usize = 256 * 1024 * 1024;
+pub(super) const MAX_LISTING: usize = 256 * 1024 * 1024;
 
 /// Requests at the beginning: of a small directory, the names and the end come together.
 const FIRST_REQUESTS: usize = 2;

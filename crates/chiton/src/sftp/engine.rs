@@ -8,16 +8,17 @@
 use core::{
     future::poll_fn,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     task::Wake,
 };
 
 use bytes::{Buf, Bytes};
 use sftp::{
-    RequestError,
+    Limits, RequestError,
     client::{Client, Handle, Reply, RequestId, Response},
 };
 
@@ -40,6 +41,8 @@ pub(super) struct Engine {
     /// Those who wait for the link, and the waker that wakes them all.
     parked: Arc<Parked>,
     waker: Waker,
+    /// The shortest time that an answer took when the session began.
+    round_trip: OnceLock<Duration>,
 }
 
 /// Everybody who waits for something to arrive, or for room to write.
@@ -92,6 +95,7 @@ impl Engine {
             link,
             waker: Waker::from(Arc::clone(&parked)),
             parked,
+            round_trip: OnceLock::new(),
             state: Mutex::new(State {
                 client: Client::new(),
                 out: VecDeque::new(),
@@ -120,6 +124,31 @@ impl Engine {
     /// Looks at the codec: limits and extensions of the server.
     pub(super) fn client<T>(&self, look: impl FnOnce(&Client) -> T) -> T {
         self.with(|state| look(&state.client))
+    }
+
+    /// Tells the codec what the server accepts, which it told on another channel.
+    pub(super) fn assume_limits(&self, limits: Limits) {
+        self.with(|state| state.client.assume_limits(limits));
+    }
+
+    /// Notes how long answers took when the session began.
+    pub(super) fn note_round_trip(&self, time: Duration) {
+        // It begins once.
+        self.round_trip.set(time).ok();
+    }
+
+    /// The shortest time that an answer took when the session began.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.round_trip.get().copied()
+    }
+
+    /// What the peer takes now before it has said that it took some, in bytes; `None` if what is
+    /// below is no channel.
+    pub(super) fn window(&self) -> Option<u64> {
+        match &self.link {
+            Link::Channel(channel) => Some(channel.send_window().into()),
+            Link::Stream(_) => None,
+        }
     }
 
     /// Why nothing works any more, if so.

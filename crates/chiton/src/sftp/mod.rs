@@ -21,17 +21,21 @@ pub use dir::{DirEntry, ReadDir};
 pub use file::{File, OpenOptions};
 pub use path::RemotePath;
 pub use transfer::{
-    Existing, FileEvent, FileProgress, FileState, Folder, Get, Links, Monitor, Progress, Put, Report, Resume,
-    SkipReason, Skipped, Verify,
+    Existing, FileEvent, FileProgress, FileState, Folder, Get, Links, Monitor, Progress, Put,
+    Report, Resume, SkipReason, Skipped, Verify,
 };
 
 use std::{path::PathBuf, sync::Arc};
 
 use sftp::{
+    Limits,
     client::{Client as Codec, Handle, RequestId, Response},
     limits::MAX_IDS,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
 
 use crate::{
     Client,
@@ -54,19 +58,24 @@ use link::Link;
 pub struct Sftp {
     engine: Arc<Engine>,
     /// Keeps the connection open.
-    _client: Option<Client>,
+    client: Option<Client>,
 }
 
 impl Sftp {
-    pub(crate) async fn open(client: &Client, connection: &Arc<Connection>) -> Result<Self, Error> {
+    /// Opens a session; a further one takes what the server accepts from the first.
+    pub(crate) async fn open(
+        client: &Client,
+        connection: &Arc<Connection>,
+        limits: Option<Limits>,
+    ) -> Result<Self, Error> {
         let channel = Arc::new(Channel::open_session(connection).await?);
         channel.discard(ssh_connection::Stream::Stderr);
         let engine = Engine::new(Link::Channel(Arc::clone(&channel)));
-        let sftp = Self { engine, _client: Some(client.clone()) };
+        let sftp = Self { engine, client: Some(client.clone()) };
         // INIT travels right behind the request for the subsystem: a server that refuses it never
         // looks at the data, and one that does not saves a round trip.
         let request = [("subsystem", ssh_connection::Request::Subsystem("sftp".into()))];
-        tokio::try_join!(channel.ask(&request), sftp.start())?;
+        tokio::try_join!(channel.ask(&request), sftp.start(limits))?;
         Ok(sftp)
     }
 
@@ -78,8 +87,8 @@ impl Sftp {
     /// # Errors
     /// A stream that ends, fails, or speaks something else.
     pub async fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Result<Self, Error> {
-        let sftp = Self { engine: Engine::new(Link::stream(stream)), _client: None };
-        sftp.start().await?;
+        let sftp = Self { engine: Engine::new(Link::stream(stream)), client: None };
+        sftp.start(None).await?;
         Ok(sftp)
     }
 
@@ -90,16 +99,24 @@ impl Sftp {
         self.engine.ended()
     }
 
-    async fn start(&self) -> Result<(), Error> {
+    async fn start(&self, limits: Option<Limits>) -> Result<(), Error> {
         let ticket = self.engine.ticket();
         let start = async {
+            let began = Instant::now();
             ticket.send(Codec::start)?;
             ticket.reply().await?;
-            if self.has(Extension::Limits) {
+            let mut round_trip = began.elapsed();
+            if let Some(limits) = limits {
+                self.engine.assume_limits(limits);
+            } else if self.has(Extension::Limits) {
+                let began = Instant::now();
                 ticket.send(Codec::ask_limits)?;
                 // A server that offers them and then has none leaves the draft's.
                 ticket.reply().await?;
+                // The first answer had to wait for a program to be started.
+                round_trip = round_trip.min(began.elapsed());
             }
+            self.engine.note_round_trip(round_trip);
             Ok(())
         };
         start.await.map_err(|kind| error("start", &[], kind))

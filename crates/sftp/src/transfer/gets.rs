@@ -40,6 +40,21 @@ pub enum GetStep {
     Close(Item),
 }
 
+impl GetStep {
+    /// The file or directory that it is for.
+    #[must_use]
+    pub const fn item(self) -> Item {
+        match self {
+            Self::Open(item)
+            | Self::Read(item, _)
+            | Self::Size(item)
+            | Self::OpenDirectory(item)
+            | Self::List(item)
+            | Self::Close(item) => item,
+        }
+    }
+}
+
 /// Plans a download of files and directories. See the [module](super).
 #[derive(Clone, Debug)]
 pub struct Gets {

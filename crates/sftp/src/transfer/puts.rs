@@ -165,7 +165,9 @@ enum Stage {
     Ending,
     Renaming,
     /// Given up. `bool`: what it has is still to be cut, or it is to be removed.
-    Over { cut: bool },
+    Over {
+        cut: bool,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -368,9 +370,8 @@ impl Puts {
         for at in 0..self.ready.len().min(LOOK_AHEAD) {
             let Some(&Piece { item, range }) = self.ready.get(at) else { break };
             let Some(file) = self.files.get_mut(&item) else { continue };
-            let lane = best(&self.lanes, range.len, |lane| {
-                file.handles.get(lane) == Some(&Handle::Open)
-            });
+            let lane =
+                best(&self.lanes, range.len, |lane| file.handles.get(lane) == Some(&Handle::Open));
             if let Some((lane, pipe)) = lane.and_then(|at| Some((at, self.lanes.get_mut(at)?))) {
                 self.ready.remove(at);
                 file.plan.on_sent(lane, range.offset, range.len, pipe.sent(range.len, now));
@@ -425,9 +426,10 @@ impl Puts {
         let most = self.target().saturating_mul(2).min(self.options.budget);
         loop {
             let &item = self.loading.front()?;
-            let file = self.files.get_mut(&item).filter(|file| {
-                !matches!(file.stage, Stage::Over { .. }) && !file.plan.has_ended()
-            });
+            let file = self
+                .files
+                .get_mut(&item)
+                .filter(|file| !matches!(file.stage, Stage::Over { .. }) && !file.plan.has_ended());
             let Some(file) = file else {
                 self.loading.pop_front();
                 continue;
@@ -892,6 +894,36 @@ impl Puts {
 }
 
 impl PutStep {
+    /// The file, link or directory that it is for.
+    #[must_use]
+    pub const fn item(self) -> Item {
+        match self {
+            Self::MakeDirectory(item)
+            | Self::SetDirectory(item)
+            | Self::Look(item)
+            | Self::Open(item)
+            | Self::Join(item, _)
+            | Self::Write(item, ..)
+            | Self::SetAttributes(item)
+            | Self::Sync(item)
+            | Self::Size(item)
+            | Self::Cut(item, _)
+            | Self::Close(item, _)
+            | Self::Rename(item)
+            | Self::Remove(item)
+            | Self::MakeLink(item) => item,
+        }
+    }
+
+    /// The channel that it is to be sent on.
+    #[must_use]
+    pub const fn lane(self) -> usize {
+        match self {
+            Self::Join(_, lane) | Self::Write(_, lane, _) | Self::Close(_, lane) => lane,
+            _ => 0,
+        }
+    }
+
     /// True for what is not worth sending any more for a file that was given up.
     fn ends(self, item: Item) -> bool {
         matches!(

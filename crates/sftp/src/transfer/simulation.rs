@@ -161,9 +161,8 @@ pub(crate) fn download<F: FnMut() -> u32>(
         file
     };
     let files: Vec<Vec<u8>> = tree.lens.iter().map(whole).collect();
-    let start = |(at, file): (usize, &Vec<u8>)| {
-        file.get(..tree.start_of(at)).unwrap_or_default().to_vec()
-    };
+    let start =
+        |(at, file): (usize, &Vec<u8>)| file.get(..tree.start_of(at)).unwrap_or_default().to_vec();
     let copies = files.iter().enumerate().map(start).collect();
     let mut downloading = Downloading {
         tree,

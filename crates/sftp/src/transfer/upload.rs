@@ -32,12 +32,7 @@ struct Write {
 impl Upload {
     /// An upload of what is behind `start`.
     pub(super) fn new(start: u64) -> Self {
-        Self {
-            loaded: start,
-            ended: false,
-            in_flight: BTreeMap::new(),
-            there: Ranges::new(start),
-        }
+        Self { loaded: start, ended: false, in_flight: BTreeMap::new(), there: Ranges::new(start) }
     }
 
     /// Notes that the source was read up to `end`.

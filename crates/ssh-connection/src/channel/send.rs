@@ -72,7 +72,6 @@ impl Sender {
     }
 
     /// What the peer takes.
-    #[cfg(test)]
     pub(crate) const fn window(&self) -> u32 {
         self.window
     }

@@ -52,6 +52,12 @@ impl Mux {
             .map_or(0, |channel| channel.sender.room(out))
     }
 
+    /// What the peer takes on a channel now before it has said that it took some, in bytes.
+    #[must_use]
+    pub fn send_window(&self, id: ChannelId) -> u32 {
+        self.table.get(id).map_or(0, |channel| channel.sender.window())
+    }
+
     /// The transport has room again: wakes the writers that had stopped for want of it, in the
     /// order in which they did.
     pub fn data_room_returned(&mut self) {

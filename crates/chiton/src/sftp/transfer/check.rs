@@ -142,26 +142,32 @@ async fn read(
 }
 
 /// The SHA-256 of a remote file or of its first `len` bytes, if the server says it.
+///
+/// A command may see other files than the session does, which may be shut up in a directory: only
+/// a file of the same size counts.
 async fn remote_hash(sftp: &Sftp, path: &RemotePath, len: Option<u64>) -> Option<[u8; DIGEST]> {
     // A command may begin elsewhere than the session did.
     let path = sftp.canonicalize(path.clone()).await.ok()?;
-    let quoted = quote(path.as_bytes());
-    let command = match len {
-        Some(len) => [
-            format!("head -c {len} < ").as_bytes(),
-            &quoted,
-            b" | sha256sum",
-        ]
-        .concat(),
-        None => [b"sha256sum < ".as_slice(), &quoted].concat(),
-    };
-    let extra = len.unwrap_or(u64::MAX / 2).checked_div(HASH_RATE).unwrap_or(0);
+    let size = sftp.metadata(path.clone()).await.ok()?.size?;
+    let command = command(path.as_bytes(), len);
+    let extra = len.unwrap_or(size).checked_div(HASH_RATE).unwrap_or(0);
     let patience = PATIENCE.saturating_add(Duration::from_secs(extra));
-    timeout(patience, run(sftp, command)).await.ok()?
+    let (told, digest) = timeout(patience, run(sftp, command)).await.ok()??;
+    (told == size).then_some(digest)
 }
 
-async fn run(sftp: &Sftp, command: Vec<u8>) -> Option<[u8; DIGEST]> {
-    let command = sftp.client.command(command).stdin(Stdio::Null).stderr(Stdio::Null);
+/// A command that tells the size of a file, and a line of `sha256sum`; every shell takes it.
+fn command(path: &[u8], len: Option<u64>) -> Vec<u8> {
+    let file = quote(path);
+    let hash = match len {
+        Some(len) => [format!("head -c {len} < ").as_bytes(), &file, b" | sha256sum"].concat(),
+        None => [b"sha256sum < ".as_slice(), &file].concat(),
+    };
+    [b"test -r ".as_slice(), &file, b" && wc -c < ", &file, b" && ", &hash].concat()
+}
+
+async fn run(sftp: &Sftp, command: Vec<u8>) -> Option<(u64, [u8; DIGEST])> {
+    let command = sftp.client.as_ref()?.command(command).stdin(Stdio::Null).stderr(Stdio::Null);
     let mut child = command.spawn().await.ok()?;
     let mut answer = Vec::new();
     if let Some(stdout) = &mut child.stdout {
@@ -176,15 +182,18 @@ async fn run(sftp: &Sftp, command: Vec<u8>) -> Option<[u8; DIGEST]> {
     parse(&answer)
 }
 
-/// Reads the line of `sha256sum`: 64 digits, a space, and what it calls the file.
-fn parse(answer: &[u8]) -> Option<[u8; DIGEST]> {
-    let (digits, rest) = answer.split_at_checked(DIGEST.saturating_mul(2))?;
+/// Reads a line with a size, and one of `sha256sum`: 64 digits, a space, and a name.
+fn parse(answer: &[u8]) -> Option<(u64, [u8; DIGEST])> {
+    let end = answer.iter().position(|byte| *byte == b'\n')?;
+    let (size, line) = answer.split_at_checked(end)?;
+    let size = str::from_utf8(size).ok()?.trim().parse().ok()?;
+    let (digits, rest) = line.trim_ascii_start().split_at_checked(DIGEST.saturating_mul(2))?;
     rest.first().filter(|byte| byte.is_ascii_whitespace())?;
     let mut digest = [0; DIGEST];
     for (byte, pair) in digest.iter_mut().zip(digits.chunks_exact(2)) {
         *byte = u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()?;
     }
-    Some(digest)
+    Some((size, digest))
 }
 
 /// A word that no shell reads anything into.
@@ -201,7 +210,6 @@ fn quote(word: &[u8]) -> Vec<u8> {
 }
 
 fn hash(file: &File, len: Option<u64>) -> io::Result<[u8; DIGEST]> {
-    let mut file = file;
     let mut rest = file.take(len.unwrap_or(u64::MAX));
     let mut hasher = Hasher::new(HashAlgorithm::Sha256);
     let mut buffer = vec![0; 128 * 1024];
@@ -247,17 +255,19 @@ mod tests {
 
     #[test]
     fn only_a_line_of_sha256sum_is_a_digest() {
-        let line = format!("{}  -\n", "ab".repeat(32));
-        assert_eq!(parse(line.as_bytes()), Some([0xab; 32]));
+        let lines = format!("  17\n{}  -\n", "ab".repeat(32));
+        assert_eq!(parse(lines.as_bytes()), Some((17, [0xab; 32])));
         assert_eq!(parse(b"This account is for sftp only.\n"), None);
-        assert_eq!(parse(&line.as_bytes()[..64]), None);
-        assert_eq!(parse(format!("{}\n", "xy".repeat(32)).as_bytes()), None);
+        assert_eq!(parse(&lines.as_bytes()[..65]), None);
+        assert_eq!(parse(format!("1\n{} -\n", "xy".repeat(32)).as_bytes()), None);
     }
 
     #[test]
     fn a_name_cannot_become_a_command() {
         assert_eq!(quote(b"a b"), b"'a b'");
         assert_eq!(quote(b"'; rm -rf /'"), br"''\''; rm -rf /'\'''");
+        let told = command(b"/f", Some(5));
+        assert_eq!(told, b"test -r '/f' && wc -c < '/f' && head -c 5 < '/f' | sha256sum");
     }
 
     #[test]

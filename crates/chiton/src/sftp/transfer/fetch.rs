@@ -8,13 +8,14 @@ use std::{
     collections::{HashMap, VecDeque},
     fs,
     path::PathBuf,
+    sync::Arc,
 };
 
 use sftp::{
     Attrs, Chunks, OpenFlags, StatusCode,
     client::{Handle, Name, RequestId, Response},
     path::{NamingRules, check_component},
-    transfer::{GetStep, Gets, Item, Options, TransferError},
+    transfer::{GetStep, Gets, Item, TransferError},
 };
 use tokio::{task::JoinSet, time::sleep};
 
@@ -27,10 +28,12 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    error::{Error, SftpErrorKind},
+    error::SftpErrorKind,
     sftp::{
-        MAX_LISTING, RemotePath, Sftp, engine::Ticket, error, expect_attrs, expect_ok, expect_path,
-        unexpected,
+        RemotePath, Sftp,
+        dir::MAX_LISTING,
+        engine::{Opened, Ticket},
+        error, expect_attrs, expect_path, unexpected,
     },
 };
 
@@ -91,7 +94,7 @@ struct Entry {
     file: Option<fs::File>,
     attrs: Attrs,
     depth: u32,
-    handle: Option<Handle>,
+    handle: Option<Opened>,
     /// Bytes that were there, and those that came.
     start: u64,
     came: u64,
@@ -117,7 +120,7 @@ enum Content {
 impl Fetch {
     pub(super) fn new(sftp: Sftp, settings: Settings) -> Self {
         let limits = sftp.engine.client(|client| client.limits());
-        let mut options = Options::new(limits.max_read);
+        let mut options = settings.planned(limits.max_read);
         options.rate = settings.rate;
         if let Some(told) = limits.max_handles {
             let told = usize::try_from(told).unwrap_or(usize::MAX);
@@ -126,7 +129,9 @@ impl Fetch {
         let manner = Manner {
             atomic: settings.atomic,
             sync: settings.sync,
-            sparse: settings.sparse,
+            // What is written over has to be written over with zeroes as well.
+            sparse: settings.sparse && !settings.in_place,
+            in_place: settings.in_place,
         };
         Self {
             ticket: sftp.engine.ticket(),
@@ -248,7 +253,9 @@ impl Fetch {
 
     fn set_handle(&mut self, item: Item, handle: Handle) {
         match self.entries.get_mut(&item) {
-            Some(entry) => entry.handle = Some(handle),
+            Some(entry) => {
+                entry.handle = Some(Opened::new(Arc::clone(&self.sftp.engine), handle));
+            }
             None => self.close(Some(handle)),
         }
     }
@@ -332,28 +339,20 @@ impl Fetch {
     }
 
     fn send(&mut self, step: GetStep) -> Result<(), SftpErrorKind> {
-        let item = match step {
-            GetStep::Open(item)
-            | GetStep::Read(item, _)
-            | GetStep::Size(item)
-            | GetStep::OpenDirectory(item)
-            | GetStep::List(item)
-            | GetStep::Close(item) => item,
-            _ => return Ok(()),
-        };
-        let Some(entry) = self.entries.get(&item) else { return Ok(()) };
+        let Some(entry) = self.entries.get_mut(&step.item()) else { return Ok(()) };
         let path = entry.remote.as_bytes();
         let ticket = &self.ticket;
-        let handle = entry.handle.as_ref();
+        let handle = entry.handle.as_ref().and_then(|open| open.handle().ok());
         let id = match (step, handle) {
-            (GetStep::Open(_), _) => ticket.send(|client, out| {
-                client.open(path, OpenFlags::READ, &Attrs::NONE, out)
-            })?,
+            (GetStep::Open(_), _) => {
+                ticket.send(|client, out| client.open(path, OpenFlags::READ, &Attrs::NONE, out))?
+            }
             (GetStep::OpenDirectory(_), _) => {
                 ticket.send(|client, out| client.opendir(path, out))?
             }
-            (GetStep::Read(_, range), Some(handle)) => ticket
-                .send(|client, out| client.read(handle, range.offset, range.len, out))?,
+            (GetStep::Read(_, range), Some(handle)) => {
+                ticket.send(|client, out| client.read(handle, range.offset, range.len, out))?
+            }
             (GetStep::Size(_), Some(handle)) => {
                 ticket.send(|client, out| client.fstat(handle, out))?
             }
@@ -367,6 +366,9 @@ impl Fetch {
             (_, None) => return Ok(()),
             _ => return Ok(()),
         };
+        if let (GetStep::Close(_), Some(open)) = (step, &mut entry.handle) {
+            open.take();
+        }
         self.asked.insert(id, Asked::Step(step));
         Ok(())
     }
@@ -475,8 +477,11 @@ impl Fetch {
         self.meter.skipped = self.meter.skipped.saturating_add(start);
         let small = start == 0 && size.is_some_and(|size| size <= SMALL) && entry.file.is_none();
         // What is named is written as it comes, so that what is there can be taken up.
-        entry.content =
-            if small && entry.parent.is_some() { Content::Small(Vec::new()) } else { Content::Written };
+        entry.content = if small && entry.parent.is_some() {
+            Content::Small(Vec::new())
+        } else {
+            Content::Written
+        };
         // A hint for regular files only: others say anything.
         let hint = size.filter(|_| entry.attrs.is_file() || entry.attrs.permissions.is_none());
         self.tell(item, FileState::Started { size });
@@ -598,11 +603,7 @@ impl Fetch {
     }
 
     /// How much of a file is there.
-    fn on_there(
-        &mut self,
-        item: Item,
-        there: Result<Option<(fs::File, u64)>, SftpErrorKind>,
-    ) {
+    fn on_there(&mut self, item: Item, there: Result<Option<(fs::File, u64)>, SftpErrorKind>) {
         self.looking = self.looking.saturating_sub(1);
         let Some(entry) = self.entries.get(&item) else { return };
         let there = match there {
@@ -622,7 +623,10 @@ impl Fetch {
             (_, None) => {
                 let (sftp, remote) = (self.sftp.clone(), entry.remote.clone());
                 self.checks.spawn(async move {
-                    (item, Checked::Beginning(check::same(&sftp, &remote, file, there).await, there))
+                    (
+                        item,
+                        Checked::Beginning(check::same(&sftp, &remote, file, there).await, there),
+                    )
                 });
             }
         }
@@ -653,8 +657,9 @@ impl Fetch {
 
     /// Fails a file that the plan does not know yet.
     fn give_up(&mut self, item: Item, kind: SftpErrorKind) {
-        let handle = self.entries.get_mut(&item).and_then(|entry| entry.handle.take());
-        self.close(handle);
+        if let Some(entry) = self.entries.get_mut(&item) {
+            entry.handle = None;
+        }
         entry_over(&mut self.entries, item);
         self.record(item, kind);
     }
@@ -975,7 +980,7 @@ impl Entry {
         paths.saturating_add(self.name.len()).saturating_add(size_of::<Self>())
     }
 
-    const fn is_directory(&self) -> bool {
+    fn is_directory(&self) -> bool {
         self.attrs.is_dir()
     }
 

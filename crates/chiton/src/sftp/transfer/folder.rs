@@ -165,15 +165,18 @@ impl Folder {
         }
         // The owner has to be able to write it, or it could not be resumed.
         let mode = Mode::from_raw_mode(mode.map_or(0o666, |mode| mode & MODE | 0o200));
-        let file =
-            openat(&self.directory, OsStr::from_bytes(name), flags, mode).map_err(cannot)?;
+        let file = openat(&self.directory, OsStr::from_bytes(name), flags, mode).map_err(cannot)?;
         let stat = fstat(&file).map_err(cannot)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(left_alone("create", path, LeftAlone::NoFile));
         }
         let file = File::from(file);
         if existing == Existing::Empty && stat.st_size != 0 {
-            file.set_len(0).map_err(|source| LocalFileError { operation: "empty", path, source })?;
+            file.set_len(0).map_err(|source| LocalFileError {
+                operation: "empty",
+                path,
+                source,
+            })?;
         }
         Ok(file)
     }
@@ -182,11 +185,8 @@ impl Folder {
     pub(super) fn existing(&self, name: &[u8]) -> Result<Option<File>, LocalFileError> {
         let path = self.path_of(name);
         component(name, &path)?;
-        let flags = OFlags::RDONLY
-            | OFlags::NOFOLLOW
-            | OFlags::NONBLOCK
-            | OFlags::NOCTTY
-            | OFlags::CLOEXEC;
+        let flags =
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         match openat(&self.directory, OsStr::from_bytes(name), flags, Mode::empty()) {
             Ok(file) => Ok(Some(file.into())),
             Err(Errno::NOENT) => Ok(None),
@@ -260,11 +260,7 @@ fn refusal(operation: &'static str, path: &Path, error: Errno) -> LocalFileError
 }
 
 /// Gives a local file the permission bits and the times of the remote one.
-pub(super) fn preserve(
-    file: impl AsFd,
-    path: &Path,
-    attrs: &Attrs,
-) -> Result<(), LocalFileError> {
+pub(super) fn preserve(file: impl AsFd, path: &Path, attrs: &Attrs) -> Result<(), LocalFileError> {
     let cannot = |error: Errno| refusal("set mode and times of", path, error);
     if let Some(permissions) = attrs.permissions {
         fchmod(&file, Mode::from_raw_mode(permissions.mode() & MODE)).map_err(cannot)?;

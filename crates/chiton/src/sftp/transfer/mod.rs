@@ -1,12 +1,20 @@
 //! Whole files and trees: many requests out at once, local files on threads of their own.
 
+mod check;
+mod fetch;
+mod folder;
 mod get;
 mod local;
 mod options;
 mod progress;
 mod put;
 mod report;
+mod send;
+mod sink;
+mod source;
+mod worker;
 
+pub use folder::{Existing, Folder};
 pub use get::Get;
 pub use options::{Links, Resume, Verify};
 pub use progress::{FileEvent, FileProgress, FileState, Monitor, Progress};

@@ -206,7 +206,7 @@ macro_rules! setters {
             self
         }
 
-        /// Has at most this many requests for one file under way: 256 unless told otherwise.
+        /// Has at most this many requests under way: 512 unless told otherwise.
         pub const fn requests(mut self, most: usize) -> Self {
             self.settings.requests = Some(most);
             self

@@ -47,6 +47,8 @@ pub(super) struct Manner {
     pub(super) atomic: bool,
     pub(super) sync: bool,
     pub(super) sparse: bool,
+    /// What is there is not emptied before.
+    pub(super) in_place: bool,
 }
 
 /// Each has one [`Done`].
@@ -147,16 +149,12 @@ impl Sink {
         Ok(Some((file, size)))
     }
 
-    fn create(
-        &mut self,
-        place: Place,
-        mode: Option<u32>,
-        keep: u64,
-    ) -> Result<Open, LocalFileError> {
-        let existing = if keep > 0 { Existing::Keep } else { Existing::Empty };
+    fn create(&self, place: Place, mode: Option<u32>, keep: u64) -> Result<Open, LocalFileError> {
+        let keeps = keep > 0 || self.manner.in_place;
+        let existing = if keeps { Existing::Keep } else { Existing::Empty };
         let (file, path, renamed) = match place {
             Place::Open(file, path) => {
-                if keep == 0 {
+                if !keeps {
                     file.set_len(0).map_err(|error| local_error("empty", &path, error))?;
                 }
                 (file, path, None)
@@ -167,7 +165,7 @@ impl Sink {
                 let name = path.file_name().unwrap_or_default().as_bytes().to_vec();
                 temporary(folder, name, mode)?
             }
-            Place::Path(path) => (create(&path, mode, keep > 0)?, path, None),
+            Place::Path(path) => (create(&path, mode, keeps)?, path, None),
             Place::In(parent, name) => {
                 let folder = self.folder(parent)?;
                 if self.manner.atomic {
@@ -212,7 +210,7 @@ impl Sink {
     }
 
     fn store(
-        &mut self,
+        &self,
         place: Place,
         mode: Option<u32>,
         pieces: Vec<(u64, Chunks)>,
@@ -461,7 +459,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("f");
         let manner = Manner { sparse: true, ..Manner::default() };
-        let mut sink = Sink::new(manner);
+        let sink = Sink::new(manner);
         let mut data = vec![0; 1 << 20];
         data[5] = 1;
         data[600_000] = 2;

@@ -137,11 +137,8 @@ fn a_file_with_content_behind_its_end_is_an_error_in_the_end() {
     let mut error = None;
     for _ in 0..100 {
         for (at, len) in download.reads() {
-            let answer = if at == 10 || at >= 30 {
-                download.on_eof(at)
-            } else {
-                download.on_data(at, len)
-            };
+            let answer =
+                if at == 10 || at >= 30 { download.on_eof(at) } else { download.on_data(at, len) };
             error = error.or(answer.err());
         }
     }
