@@ -5,6 +5,7 @@
 //! fails. In particular an absent peer is never a pass: `cargo xtask peers` gets them.
 
 pub mod embedded;
+pub mod evidence;
 pub mod guard;
 pub mod hostile;
 pub mod keys;

@@ -2,7 +2,12 @@
 
 use core::fmt;
 
-use ssh_crypto::{hash::HashAlgorithm, mac::HmacAlgorithm};
+use ssh_crypto::{
+    agree::FixedGroup,
+    cbc::CbcCipher,
+    hash::HashAlgorithm,
+    mac::{HmacAlgorithm, UmacTag},
+};
 pub use ssh_keys::HostKeyAlgorithm;
 use ssh_keys::SignatureAlgorithm;
 
@@ -34,9 +39,37 @@ impl fmt::Display for AlgorithmKind {
     }
 }
 
+impl AlgorithmKind {
+    /// The option of `ssh_config` that sets the list.
+    #[must_use]
+    pub const fn option(self) -> &'static str {
+        match self {
+            Self::Kex => "KexAlgorithms",
+            Self::HostKey => "HostKeyAlgorithms",
+            Self::Cipher => "Ciphers",
+            Self::Mac => "MACs",
+            Self::Compression => "Compression",
+        }
+    }
+}
+
+/// How willingly an algorithm is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "offered always, when asked for, or against advice")]
+pub enum Standing {
+    /// Offered by those who say nothing else.
+    Usual,
+    /// Sound, and offered by those who name it.
+    OnRequest,
+    /// Known to be weak. It exists with the cargo feature `legacy`, and even then is offered only
+    /// by those who name it.
+    Legacy,
+}
+
 mod sealed {
     pub trait Sealed {}
     impl Sealed for super::KexAlgorithm {}
+    impl Sealed for super::CompressionAlgorithm {}
     impl Sealed for super::CipherAlgorithm {}
     impl Sealed for super::MacAlgorithm {}
     impl Sealed for super::SignatureAlgorithm {}
@@ -50,6 +83,8 @@ pub trait Algorithm: Copy + Eq + fmt::Debug + sealed::Sealed + 'static {
     fn all() -> &'static [Self];
     /// The name on the wire.
     fn name(self) -> &'static str;
+    /// How willingly it is offered.
+    fn standing(self) -> Standing;
 
     /// The algorithm with this name.
     fn from_name(name: &str) -> Option<Self> {
@@ -57,30 +92,46 @@ pub trait Algorithm: Copy + Eq + fmt::Debug + sealed::Sealed + 'static {
     }
 }
 
-/// A table of algorithms: one line is the variant, its name and where it is specified.
+/// A table of algorithms: one line is the variant, its name, where it is specified and how it
+/// stands.
 macro_rules! algorithms {
-    ($(#[$doc:meta])* $type:ident, $kind:ident; $($variant:ident, $name:literal, $spec:literal;)*) => {
+    (
+        $(#[$doc:meta])* $type:ident, $kind:ident;
+        $($(#[$attr:meta])* $variant:ident, $name:literal, $spec:literal, $standing:ident;)*
+    ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum $type {
-            $(#[doc = concat!("`", $name, "`, ", $spec)] $variant,)*
+            $($(#[$attr])* #[doc = concat!("`", $name, "`, ", $spec)] $variant,)*
         }
 
         impl $type {
             /// All of them, in the order of preference where nothing else is known.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+            pub const ALL: &'static [Self] = &[$($(#[$attr])* Self::$variant),*];
 
             /// The name on the wire.
             #[must_use]
             pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
+                match self { $($(#[$attr])* Self::$variant => $name,)* }
             }
 
             /// Where it is specified.
             #[must_use]
             pub const fn spec(self) -> &'static str {
-                match self { $(Self::$variant => $spec,)* }
+                match self { $($(#[$attr])* Self::$variant => $spec,)* }
+            }
+
+            /// How willingly it is offered.
+            #[must_use]
+            pub const fn standing(self) -> Standing {
+                match self { $($(#[$attr])* Self::$variant => Standing::$standing,)* }
+            }
+
+            /// Whether it is known to be weak.
+            #[must_use]
+            pub const fn is_legacy(self) -> bool {
+                matches!(self.standing(), Standing::Legacy)
             }
 
             /// The algorithm with this name.
@@ -94,6 +145,7 @@ macro_rules! algorithms {
             const KIND: AlgorithmKind = AlgorithmKind::$kind;
             fn all() -> &'static [Self] { Self::ALL }
             fn name(self) -> &'static str { self.name() }
+            fn standing(self) -> Standing { self.standing() }
         }
 
         impl fmt::Display for $type {
@@ -107,30 +159,77 @@ macro_rules! algorithms {
 algorithms! {
     /// Key exchange methods.
     KexAlgorithm, Kex;
-    MlKem768X25519Sha256, "mlkem768x25519-sha256", "RFC 10042";
-    Curve25519Sha256, "curve25519-sha256", "RFC 8731";
-    Curve25519Sha256LibSsh, "curve25519-sha256@libssh.org", "RFC 8731";
-    EcdhSha2Nistp256, "ecdh-sha2-nistp256", "RFC 5656";
+    MlKem768X25519Sha256, "mlkem768x25519-sha256", "RFC 10042", Usual;
+    #[cfg(feature = "std")]
+    Sntrup761X25519Sha512, "sntrup761x25519-sha512", "draft-ietf-sshm-ntruprime-ssh", Usual;
+    #[cfg(feature = "std")]
+    Sntrup761X25519Sha512OpenSsh, "sntrup761x25519-sha512@openssh.com", "draft-ietf-sshm-ntruprime-ssh", Usual;
+    Curve25519Sha256, "curve25519-sha256", "RFC 8731", Usual;
+    Curve25519Sha256LibSsh, "curve25519-sha256@libssh.org", "RFC 8731", Usual;
+    EcdhSha2Nistp256, "ecdh-sha2-nistp256", "RFC 5656", Usual;
+    EcdhSha2Nistp384, "ecdh-sha2-nistp384", "RFC 5656", Usual;
+    EcdhSha2Nistp521, "ecdh-sha2-nistp521", "RFC 5656", Usual;
+    GroupExchangeSha256, "diffie-hellman-group-exchange-sha256", "RFC 4419, RFC 8270", Usual;
+    Group16Sha512, "diffie-hellman-group16-sha512", "RFC 8268", Usual;
+    Group18Sha512, "diffie-hellman-group18-sha512", "RFC 8268", Usual;
+    Group14Sha256, "diffie-hellman-group14-sha256", "RFC 8268", Usual;
+    MlKem768Nistp256Sha256, "mlkem768nistp256-sha256", "RFC 10042", OnRequest;
+    MlKem1024Nistp384Sha384, "mlkem1024nistp384-sha384", "RFC 10042", OnRequest;
+    Group15Sha512, "diffie-hellman-group15-sha512", "RFC 8268", OnRequest;
+    Group17Sha512, "diffie-hellman-group17-sha512", "RFC 8268", OnRequest;
+    #[cfg(feature = "legacy")]
+    Group14Sha1, "diffie-hellman-group14-sha1", "RFC 4253", Legacy;
+    #[cfg(feature = "legacy")]
+    GroupExchangeSha1, "diffie-hellman-group-exchange-sha1", "RFC 4419", Legacy;
+    #[cfg(feature = "legacy")]
+    Group1Sha1, "diffie-hellman-group1-sha1", "RFC 4253", Legacy;
 }
 
 algorithms! {
     /// Ciphers.
     CipherAlgorithm, Cipher;
-    Aes128Gcm, "aes128-gcm@openssh.com", "RFC 5647, draft-miller-sshm-aes-gcm";
-    Aes256Gcm, "aes256-gcm@openssh.com", "RFC 5647, draft-miller-sshm-aes-gcm";
-    ChaCha20Poly1305, "chacha20-poly1305@openssh.com", "draft-ietf-sshm-chacha20-poly1305";
-    Aes128Ctr, "aes128-ctr", "RFC 4344";
-    Aes192Ctr, "aes192-ctr", "RFC 4344";
-    Aes256Ctr, "aes256-ctr", "RFC 4344";
+    Aes128Gcm, "aes128-gcm@openssh.com", "RFC 5647, draft-miller-sshm-aes-gcm", Usual;
+    Aes256Gcm, "aes256-gcm@openssh.com", "RFC 5647, draft-miller-sshm-aes-gcm", Usual;
+    ChaCha20Poly1305, "chacha20-poly1305@openssh.com", "draft-ietf-sshm-chacha20-poly1305", Usual;
+    Aes128Ctr, "aes128-ctr", "RFC 4344", Usual;
+    Aes192Ctr, "aes192-ctr", "RFC 4344", Usual;
+    Aes256Ctr, "aes256-ctr", "RFC 4344", Usual;
+    #[cfg(feature = "legacy")]
+    Aes128Cbc, "aes128-cbc", "RFC 4253", Legacy;
+    #[cfg(feature = "legacy")]
+    Aes192Cbc, "aes192-cbc", "RFC 4253", Legacy;
+    #[cfg(feature = "legacy")]
+    Aes256Cbc, "aes256-cbc", "RFC 4253", Legacy;
+    #[cfg(feature = "legacy")]
+    TripleDesCbc, "3des-cbc", "RFC 4253", Legacy;
 }
 
 algorithms! {
     /// Message authentication codes. They are for ciphers that do not authenticate themselves.
     MacAlgorithm, Mac;
-    HmacSha256Etm, "hmac-sha2-256-etm@openssh.com", "OpenSSH PROTOCOL §1.5";
-    HmacSha512Etm, "hmac-sha2-512-etm@openssh.com", "OpenSSH PROTOCOL §1.5";
-    HmacSha256, "hmac-sha2-256", "RFC 6668";
-    HmacSha512, "hmac-sha2-512", "RFC 6668";
+    HmacSha256Etm, "hmac-sha2-256-etm@openssh.com", "OpenSSH PROTOCOL §1.5", Usual;
+    HmacSha512Etm, "hmac-sha2-512-etm@openssh.com", "OpenSSH PROTOCOL §1.5", Usual;
+    Umac128Etm, "umac-128-etm@openssh.com", "RFC 4418, OpenSSH PROTOCOL §1.5", Usual;
+    Umac64Etm, "umac-64-etm@openssh.com", "RFC 4418, OpenSSH PROTOCOL §1.5", Usual;
+    HmacSha256, "hmac-sha2-256", "RFC 6668", Usual;
+    HmacSha512, "hmac-sha2-512", "RFC 6668", Usual;
+    Umac128, "umac-128@openssh.com", "RFC 4418, draft-miller-secsh-umac", Usual;
+    Umac64, "umac-64@openssh.com", "RFC 4418, draft-miller-secsh-umac", Usual;
+    #[cfg(feature = "legacy")]
+    HmacSha1Etm, "hmac-sha1-etm@openssh.com", "OpenSSH PROTOCOL §1.5", Legacy;
+    #[cfg(feature = "legacy")]
+    HmacSha1, "hmac-sha1", "RFC 4253", Legacy;
+    #[cfg(feature = "legacy")]
+    HmacSha1Short, "hmac-sha1-96", "RFC 4253", Legacy;
+    #[cfg(feature = "legacy")]
+    HmacMd5, "hmac-md5", "RFC 4253", Legacy;
+}
+
+algorithms! {
+    /// Compression of packets, before they are encrypted.
+    CompressionAlgorithm, Compression;
+    None, "none", "RFC 4253", Usual;
+    ZlibOpenSsh, "zlib@openssh.com", "draft-miller-secsh-compression-delayed", OnRequest;
 }
 
 impl KexAlgorithm {
@@ -139,10 +238,58 @@ impl KexAlgorithm {
     pub const fn hash(self) -> HashAlgorithm {
         match self {
             Self::MlKem768X25519Sha256
+            | Self::MlKem768Nistp256Sha256
             | Self::Curve25519Sha256
             | Self::Curve25519Sha256LibSsh
-            | Self::EcdhSha2Nistp256 => HashAlgorithm::Sha256,
+            | Self::EcdhSha2Nistp256
+            | Self::GroupExchangeSha256
+            | Self::Group14Sha256 => HashAlgorithm::Sha256,
+            Self::MlKem1024Nistp384Sha384 | Self::EcdhSha2Nistp384 => HashAlgorithm::Sha384,
+            #[cfg(feature = "std")]
+            Self::Sntrup761X25519Sha512 | Self::Sntrup761X25519Sha512OpenSsh => {
+                HashAlgorithm::Sha512
+            }
+            Self::EcdhSha2Nistp521
+            | Self::Group15Sha512
+            | Self::Group16Sha512
+            | Self::Group17Sha512
+            | Self::Group18Sha512 => HashAlgorithm::Sha512,
+            #[cfg(feature = "legacy")]
+            Self::Group14Sha1 | Self::GroupExchangeSha1 | Self::Group1Sha1 => HashAlgorithm::Sha1,
         }
+    }
+
+    /// Whether the server chooses a group first, which takes two messages more (RFC 4419).
+    #[must_use]
+    pub const fn is_group_exchange(self) -> bool {
+        match self {
+            Self::GroupExchangeSha256 => true,
+            #[cfg(feature = "legacy")]
+            Self::GroupExchangeSha1 => true,
+            _ => false,
+        }
+    }
+
+    /// The group of a method that has one for ever.
+    pub(crate) const fn fixed_group(self) -> Option<FixedGroup> {
+        match self {
+            Self::Group14Sha256 => Some(FixedGroup::Group14),
+            Self::Group15Sha512 => Some(FixedGroup::Group15),
+            Self::Group16Sha512 => Some(FixedGroup::Group16),
+            Self::Group17Sha512 => Some(FixedGroup::Group17),
+            Self::Group18Sha512 => Some(FixedGroup::Group18),
+            #[cfg(feature = "legacy")]
+            Self::Group14Sha1 => Some(FixedGroup::Group14),
+            #[cfg(feature = "legacy")]
+            Self::Group1Sha1 => Some(FixedGroup::Group1),
+            _ => None,
+        }
+    }
+
+    /// Whether the method computes in the multiplicative group of a prime field: much work for a
+    /// server that does not know yet who is asking.
+    pub(crate) const fn is_finite_field(self) -> bool {
+        self.is_group_exchange() || self.fixed_group().is_some()
     }
 }
 
@@ -150,10 +297,7 @@ impl CipherAlgorithm {
     /// Whether the cipher authenticates too, so that no MAC is negotiated for it.
     #[must_use]
     pub const fn is_aead(self) -> bool {
-        match self {
-            Self::Aes128Gcm | Self::Aes256Gcm | Self::ChaCha20Poly1305 => true,
-            Self::Aes128Ctr | Self::Aes192Ctr | Self::Aes256Ctr => false,
-        }
+        matches!(self, Self::Aes128Gcm | Self::Aes256Gcm | Self::ChaCha20Poly1305)
     }
 
     /// Bytes of key.
@@ -163,8 +307,39 @@ impl CipherAlgorithm {
             Self::Aes192Ctr => 24,
             Self::Aes256Gcm | Self::Aes256Ctr => 32,
             Self::ChaCha20Poly1305 => 64,
+            #[cfg(feature = "legacy")]
+            Self::Aes128Cbc | Self::Aes192Cbc | Self::Aes256Cbc | Self::TripleDesCbc => {
+                match self.cbc() {
+                    Some(cipher) => cipher.key_len(),
+                    None => 0,
+                }
+            }
         }
     }
+
+    /// The block cipher of those that chain blocks.
+    pub(crate) const fn cbc(self) -> Option<CbcCipher> {
+        match self {
+            #[cfg(feature = "legacy")]
+            Self::Aes128Cbc => Some(CbcCipher::Aes128),
+            #[cfg(feature = "legacy")]
+            Self::Aes192Cbc => Some(CbcCipher::Aes192),
+            #[cfg(feature = "legacy")]
+            Self::Aes256Cbc => Some(CbcCipher::Aes256),
+            #[cfg(feature = "legacy")]
+            Self::TripleDesCbc => Some(CbcCipher::TripleDes),
+            _ => None,
+        }
+    }
+}
+
+/// What computes a MAC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MacFunction {
+    /// An HMAC and how many bytes of its tag are sent.
+    Hmac(HmacAlgorithm, usize),
+    /// UMAC, for which the packet's number is the nonce.
+    Umac(UmacTag),
 }
 
 impl MacAlgorithm {
@@ -172,22 +347,37 @@ impl MacAlgorithm {
     #[must_use]
     pub const fn is_encrypt_then_mac(self) -> bool {
         match self {
-            Self::HmacSha256Etm | Self::HmacSha512Etm => true,
-            Self::HmacSha256 | Self::HmacSha512 => false,
+            Self::HmacSha256Etm | Self::HmacSha512Etm | Self::Umac128Etm | Self::Umac64Etm => true,
+            Self::HmacSha256 | Self::HmacSha512 | Self::Umac128 | Self::Umac64 => false,
+            #[cfg(feature = "legacy")]
+            Self::HmacSha1Etm => true,
+            #[cfg(feature = "legacy")]
+            Self::HmacSha1 | Self::HmacSha1Short | Self::HmacMd5 => false,
         }
     }
 
-    /// The HMAC behind the name.
-    pub(crate) const fn hmac(self) -> HmacAlgorithm {
+    /// What is behind the name.
+    pub(crate) const fn function(self) -> MacFunction {
         match self {
-            Self::HmacSha256Etm | Self::HmacSha256 => HmacAlgorithm::Sha256,
-            Self::HmacSha512Etm | Self::HmacSha512 => HmacAlgorithm::Sha512,
+            Self::HmacSha256Etm | Self::HmacSha256 => MacFunction::Hmac(HmacAlgorithm::Sha256, 32),
+            Self::HmacSha512Etm | Self::HmacSha512 => MacFunction::Hmac(HmacAlgorithm::Sha512, 64),
+            Self::Umac128Etm | Self::Umac128 => MacFunction::Umac(UmacTag::Bits128),
+            Self::Umac64Etm | Self::Umac64 => MacFunction::Umac(UmacTag::Bits64),
+            #[cfg(feature = "legacy")]
+            Self::HmacSha1Etm | Self::HmacSha1 => MacFunction::Hmac(HmacAlgorithm::Sha1, 20),
+            #[cfg(feature = "legacy")]
+            Self::HmacSha1Short => MacFunction::Hmac(HmacAlgorithm::Sha1, 12),
+            #[cfg(feature = "legacy")]
+            Self::HmacMd5 => MacFunction::Hmac(HmacAlgorithm::Md5, 16),
         }
     }
 
-    /// Bytes of key: as many as of tag.
+    /// Bytes of key.
     pub(crate) const fn key_len(self) -> usize {
-        self.hmac().tag_len()
+        match self.function() {
+            MacFunction::Hmac(hmac, _) => hmac.tag_len(),
+            MacFunction::Umac(_) => ssh_crypto::mac::Umac::KEY_LEN,
+        }
     }
 }
 
@@ -201,6 +391,10 @@ impl Algorithm for SignatureAlgorithm {
     fn name(self) -> &'static str {
         self.name()
     }
+
+    fn standing(self) -> Standing {
+        Standing::Usual
+    }
 }
 
 #[cfg(test)]
@@ -212,7 +406,7 @@ mod tests {
             assert_eq!(T::from_name(algorithm.name()), Some(*algorithm));
             assert!(ssh_wire::NameList::from_text(algorithm.name()).is_some());
         }
-        assert_eq!(T::from_name("none"), None);
+        assert!(T::KIND == AlgorithmKind::Compression || T::from_name("none").is_none());
     }
 
     #[test]
@@ -221,6 +415,7 @@ mod tests {
         names_are_unique_and_found::<CipherAlgorithm>();
         names_are_unique_and_found::<MacAlgorithm>();
         names_are_unique_and_found::<HostKeyAlgorithm>();
+        names_are_unique_and_found::<CompressionAlgorithm>();
     }
 
     #[test]

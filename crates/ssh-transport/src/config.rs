@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use ssh_crypto::agree::DhGroup;
 use ssh_keys::PrivateKey;
 
 use crate::{ident::Identification, limits::Limits, preferences::Preferences};
@@ -18,6 +19,9 @@ pub struct Config {
     pub limits: Limits,
     /// The server's keys; the first that fits the negotiated algorithm is used.
     pub host_keys: Vec<PrivateKey>,
+    /// The groups that a server chooses from in a group exchange (RFC 4419), as
+    /// [`parse_moduli`](crate::parse_moduli) reads them. None: those of RFC 3526.
+    pub groups: Vec<DhGroup>,
     /// Whether strict key exchange is offered. Without it an attacker in the middle can remove
     /// packets behind the first key exchange (CVE-2023-48795); only tests of old peers turn it
     /// off.
@@ -38,6 +42,7 @@ impl Default for Config {
             preferences: Preferences::modern(),
             limits: Limits::default(),
             host_keys: Vec::new(),
+            groups: Vec::new(),
             strict_kex: true,
             guess_kex: false,
         }

@@ -5,7 +5,7 @@ use core::fmt;
 
 use ssh_wire::{DecodeError, DisconnectReason, Fault, PeerText, Rule};
 
-use crate::{algorithm::AlgorithmKind, event::Disconnect};
+use crate::{algorithm::AlgorithmKind, event::Disconnect, remedy::Remedy};
 
 /// Why a connection cannot go on.
 ///
@@ -206,6 +206,10 @@ pub enum PeerMisbehaved {
     /// A public value of the key exchange that has the wrong length, is not on the curve, or
     /// leads to a secret that is none.
     BadKexShare,
+    /// A group for Diffie-Hellman that is not within the bounds that were asked for, or no group.
+    BadKexGroup,
+    /// Bounds for a group that contradict each other, or within which there is no safe group.
+    BadGroupBounds,
     /// A host key that does not parse or has unsafe parameters.
     BadHostKey,
     /// A host key of another type than the algorithm that was negotiated.
@@ -240,7 +244,8 @@ impl PeerMisbehaved {
             Self::StrictKexInitNotFirst { .. } | Self::StrictKexViolation { .. } => {
                 "draft-ietf-sshm-strict-kex §3"
             }
-            Self::BadKexShare => "RFC 8731 §3, RFC 5656 §4",
+            Self::BadKexShare => "RFC 8731 §3, RFC 5656 §4, RFC 8268 §4",
+            Self::BadKexGroup | Self::BadGroupBounds => "RFC 4419 §3, RFC 8270 §2",
             Self::BadHostKey | Self::BadHostKeySignature => "RFC 4253 §8",
             Self::WrongHostKeyType => "RFC 8332 §3.1",
             Self::HostKeyChanged | Self::TooManyKeyExchanges => "RFC 4253 §9",
@@ -254,6 +259,8 @@ impl PeerMisbehaved {
         match self {
             Self::BadMac => DisconnectReason::MAC_ERROR,
             Self::BadKexShare
+            | Self::BadKexGroup
+            | Self::BadGroupBounds
             | Self::BadHostKey
             | Self::WrongHostKeyType
             | Self::BadHostKeySignature => DisconnectReason::KEY_EXCHANGE_FAILED,
@@ -313,6 +320,12 @@ impl fmt::Display for PeerMisbehaved {
                 write!(f, "strict key exchange: unexpected message {number} in packet {sequence}")
             }
             Self::BadKexShare => f.write_str("an invalid public value in the key exchange"),
+            Self::BadKexGroup => {
+                f.write_str("a Diffie-Hellman group that is none or not of a size we asked for")
+            }
+            Self::BadGroupBounds => f.write_str(
+                "bounds on the Diffie-Hellman group within which there is none of 2048 to 8192 bits",
+            ),
             Self::BadHostKey => f.write_str("an invalid host key"),
             Self::WrongHostKeyType => {
                 f.write_str("the host key is not of the type that was negotiated")
@@ -339,12 +352,19 @@ pub struct NoCommonAlgorithm {
     pub ours: Vec<&'static str>,
     /// What the peer offered, with commas.
     pub theirs: PeerText,
+    /// What of the peer's list this side could offer too, in the peer's order; none if nothing
+    /// would help.
+    pub remedies: Vec<Remedy>,
 }
 
 impl fmt::Display for NoCommonAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no common {}: we offer {}", self.kind, self.ours.join(","))?;
-        write!(f, ", the peer {}", self.theirs)
+        write!(f, ", the peer {}", self.theirs)?;
+        match self.remedies.first() {
+            Some(remedy) => write!(f, "; {remedy}"),
+            None => f.write_str("; nothing that the peer offers is known here"),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     Offer, Payload, Protection, Received, Role,
     crypto::{KeyMaterial, Open, Seal, null::Null, opening_key, sealing_key},
     ident::{IdentificationReader, PeerIdentification},
-    message::{EcdhMessage, KexInit, TransportMessage},
+    message::{EcdhMessage, GroupExchangeMessage, KexInit, TransportMessage},
     outbound::Outbound,
     testing::Pair,
 };
@@ -58,10 +58,10 @@ pub fn identification(data: &[u8]) {
 /// Both halves of a protection with fixed keys: null, or the one that `choice` picks.
 fn protection(choice: u8) -> Option<(Box<dyn Seal>, Box<dyn Open>)> {
     let choice = usize::from(choice);
-    let Some(cipher) = CipherAlgorithm::ALL.get(choice & 7) else {
+    let Some(cipher) = CipherAlgorithm::ALL.get(choice & 15) else {
         return Some((Box::new(Null), Box::new(Null)));
     };
-    let mac = MacAlgorithm::ALL.get((choice >> 3) & 3)?;
+    let mac = MacAlgorithm::ALL.get((choice >> 4) & 15)?;
     let protection = Protection::of(*cipher, *mac);
     let material = || KeyMaterial { iv: [1; 16].into(), key: [2; 64].into(), mac: [3; 64].into() };
     let sealing = sealing_key(protection, &material()).ok()?;
@@ -124,10 +124,13 @@ pub fn packets(data: &[u8]) {
     assert!(matches!(opened.as_deref(), Ok([payload]) if payload.bytes() == bytes));
 
     // Any bit changed: not with null protection, which protects nothing.
-    let Some((_, opening)) = protection(*choice).filter(|_| choice & 7 < 6) else { return };
+    if CipherAlgorithm::ALL.get(usize::from(choice & 15)).is_none() {
+        return;
+    }
+    let Some((_, opening)) = protection(*choice) else { return };
     let at = usize::from(*piece).checked_rem(sealed.len()).unwrap_or(0);
     if let Some(byte) = sealed.get_mut(at) {
-        *byte ^= 1 << (choice >> 5);
+        *byte ^= 1 << (piece >> 5);
     }
     let mut inbound = identified();
     inbound.install(opening, true);
@@ -149,7 +152,7 @@ pub fn transport_messages(data: &[u8]) {
             }
         )*};
     }
-    check!(TransportMessage, EcdhMessage);
+    check!(TransportMessage, EcdhMessage, GroupExchangeMessage);
 }
 
 /// Picks algorithms of ours by the bits of two bytes, rotated.
@@ -252,15 +255,15 @@ pub fn kex_server(data: &[u8]) {
 }
 
 fn connection(victim: Role, data: &[u8]) {
-    let [settings, script @ ..] = data else { return };
+    let [settings, method, script @ ..] = data else { return };
     let mut pair = Pair::with(|config| {
         config.strict_kex = settings & 1 == 0;
         if settings & 2 != 0 {
             config.limits.rekey_packets = 3;
         }
-        let kex = KexAlgorithm::ALL.get(usize::from(settings >> 2) & 3);
-        let set = config.preferences.set_kex(kex.map_or("", |kex| kex.name()));
-        assert_eq!(set, Ok(()));
+        let kex = KexAlgorithm::ALL.get(usize::from(*method));
+        let kex = kex.unwrap_or(&KexAlgorithm::Curve25519Sha256);
+        assert_eq!(config.preferences.set_kex(kex.name()), Ok(()));
     });
     pair.client.trusts = settings & 16 == 0;
     pair.piece = if settings & 32 == 0 { usize::MAX } else { 1 };
@@ -380,7 +383,7 @@ mod tests {
     #[test]
     fn a_script_without_interference_establishes_a_connection() {
         // Carry to the peer, then to the victim, often enough.
-        let script: Vec<u8> = core::iter::once(0).chain([15, 0].repeat(8)).collect();
+        let script: Vec<u8> = [0, 0].into_iter().chain([15, 0].repeat(8)).collect();
         kex_client(&script);
         kex_server(&script);
     }

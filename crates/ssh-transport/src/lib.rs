@@ -121,6 +121,7 @@ pub mod message;
 mod outbound;
 pub mod packet;
 mod preferences;
+mod remedy;
 #[cfg(any(test, feature = "fuzzing"))]
 mod testing;
 #[cfg(test)]
@@ -128,7 +129,8 @@ mod tests;
 mod transport;
 
 pub use algorithm::{
-    Algorithm, AlgorithmKind, CipherAlgorithm, HostKeyAlgorithm, KexAlgorithm, MacAlgorithm,
+    Algorithm, AlgorithmKind, CipherAlgorithm, CompressionAlgorithm, HostKeyAlgorithm,
+    KexAlgorithm, MacAlgorithm, Standing,
 };
 pub use config::Config;
 pub use error::{Error, NoCommonAlgorithm, PeerMisbehaved};
@@ -136,12 +138,14 @@ pub use event::{Disconnect, Event, Payload};
 pub use host_key::{HostKeyOffer, HostKeyTrusted};
 pub use ident::{Identification, InvalidIdentification, PeerIdentification};
 pub use inbound::{Inbound, Received};
+pub use kex::group_exchange::parse_moduli;
 pub use kex::negotiate::{Negotiated, Offer, Protection, negotiate};
 pub use limits::{
     CONTROL_HIGH_WATER, Limits, MAX_EARLY_KEY_EXCHANGES, MAX_EXT_INFO_FROM_SERVER,
     MAX_IDENTIFICATION, MAX_LINE_BEFORE_IDENTIFICATION, MAX_LINES_BEFORE_IDENTIFICATION, MAX_PINGS,
 };
 pub use preferences::{List, Preferences, PreferencesError, UnknownAlgorithm};
+pub use remedy::Remedy;
 pub use transport::Transport;
 
 /// Which side of the connection this is.

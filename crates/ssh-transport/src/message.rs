@@ -6,7 +6,8 @@
 use alloc::vec::Vec;
 
 use ssh_wire::{
-    Decode, DecodeError, DecodeErrorKind, Encode, Message, NameList, Reader, messages, put_string,
+    Decode, DecodeError, DecodeErrorKind, Encode, Message, MpInt, NameList, Reader, messages,
+    put_string,
 };
 
 /// The most entries that an [`ExtInfo`] may have: OpenSSH accepts fewer than this, and a dozen
@@ -99,7 +100,8 @@ messages! {
 }
 
 messages! {
-    /// Messages of the methods shaped like ECDH: all elliptic curves and the hybrids with ML-KEM.
+    /// Messages of the methods shaped like ECDH: all elliptic curves, the hybrids, and
+    /// Diffie-Hellman with a fixed group (RFC 4253 §8), whose `mpint`s are strings of bytes too.
     pub enum EcdhMessage<'a>;
 
     /// The client's public value.
@@ -113,6 +115,45 @@ messages! {
         /// The host key as a blob of RFC 4253 §6.6.
         host_key: &'a [u8],
         /// The format is the method's.
+        server_public: &'a [u8],
+        /// The signature over the exchange hash, as a blob of RFC 4253 §6.6.
+        signature: &'a [u8],
+    }
+}
+
+messages! {
+    /// Messages of the group exchange. (31 means something else in the methods shaped like ECDH.)
+    pub enum GroupExchangeMessage<'a>;
+
+    /// The client's bounds on the group.
+    ["RFC 4419 §3"] 34 KexDhGexRequest {
+        /// The least size of the modulus, in bits.
+        min: u32,
+        /// The preferred size, in bits.
+        wanted: u32,
+        /// The largest size, in bits.
+        max: u32,
+    }
+
+    /// The server's group.
+    ["RFC 4419 §3"] 31 KexDhGexGroup<'a> {
+        /// The modulus, a safe prime.
+        p: MpInt<'a>,
+        /// The generator.
+        g: MpInt<'a>,
+    }
+
+    /// The client's public value.
+    ["RFC 4419 §3"] 32 KexDhGexInit<'a> {
+        /// `e`, the bytes of an `mpint`.
+        client_public: &'a [u8],
+    }
+
+    /// The server's host key, its public value, and the signature over the exchange.
+    ["RFC 4419 §3"] 33 KexDhGexReply<'a> {
+        /// The host key as a blob of RFC 4253 §6.6.
+        host_key: &'a [u8],
+        /// `f`, the bytes of an `mpint`.
         server_public: &'a [u8],
         /// The signature over the exchange hash, as a blob of RFC 4253 §6.6.
         signature: &'a [u8],
@@ -213,6 +254,12 @@ mod tests {
         check(&Pong { data: b"p" }, &mut Vec::new());
         check(&KexEcdhInit { client_public: b"q" }, &mut Vec::new());
         let reply = KexEcdhReply { host_key: b"k", server_public: b"q", signature: b"s" };
+        check(&reply, &mut Vec::new());
+        check(&KexDhGexRequest { min: 1, wanted: 2, max: 3 }, &mut Vec::new());
+        let (p, g) = (MpInt::from_bytes(&[0x81]), MpInt::from_bytes(&[2]));
+        check(&KexDhGexGroup { p, g }, &mut Vec::new());
+        check(&KexDhGexInit { client_public: b"e" }, &mut Vec::new());
+        let reply = KexDhGexReply { host_key: b"k", server_public: b"f", signature: b"s" };
         check(&reply, &mut Vec::new());
     }
 

@@ -8,6 +8,7 @@ use ssh_keys::KeyType;
 
 use crate::algorithm::{
     Algorithm, AlgorithmKind, CipherAlgorithm, HostKeyAlgorithm, KexAlgorithm, MacAlgorithm,
+    Standing,
 };
 
 /// Algorithms in order of preference: at least one, none twice.
@@ -27,10 +28,18 @@ impl<T: Algorithm> List<T> {
         (!list.is_empty()).then_some(Self(list))
     }
 
-    /// All algorithms of the kind.
+    /// What is offered by those who say nothing else.
     #[must_use]
-    pub fn all() -> Self {
-        Self(T::all().to_vec())
+    pub fn usual() -> Self {
+        let usual = |algorithm: &T| algorithm.standing() == Standing::Usual;
+        Self(T::all().iter().copied().filter(usual).collect())
+    }
+
+    /// All algorithms of the kind but those that are weak.
+    #[must_use]
+    pub fn sound() -> Self {
+        let sound = |algorithm: &T| algorithm.standing() != Standing::Legacy;
+        Self(T::all().iter().copied().filter(sound).collect())
     }
 
     /// The algorithms in order.
@@ -118,15 +127,25 @@ pub struct Preferences {
 }
 
 impl Preferences {
-    /// What is recommended today: a post-quantum hybrid first, and AES-GCM or ChaCha20-Poly1305
-    /// first by what this machine is fast at.
+    /// What a client should offer today, the set of OpenSSH 10's client: post-quantum hybrids
+    /// first, AES-GCM or ChaCha20-Poly1305 first by what this machine is fast at, and nothing weak.
+    /// No cargo feature changes it.
     #[must_use]
     pub fn modern() -> Self {
-        let mut ciphers = List::all();
+        let mut ciphers = List::usual();
         if !aes_gcm_is_accelerated() {
             ciphers.move_to_front(|cipher| cipher == CipherAlgorithm::ChaCha20Poly1305);
         }
-        Self { kex: List::all(), host_keys: List::all(), ciphers, macs: List::all() }
+        Self { kex: List::usual(), host_keys: List::usual(), ciphers, macs: List::usual() }
+    }
+
+    /// What a server should offer today: the same without Diffie-Hellman in prime fields, with
+    /// which anybody could make it compute for long. OpenSSH 10's server does not offer it either.
+    #[must_use]
+    pub fn modern_server() -> Self {
+        let mut preferences = Self::modern();
+        preferences.kex.0.retain(|method| !method.is_finite_field());
+        preferences
     }
 
     /// Key exchange methods.
@@ -155,7 +174,8 @@ impl Preferences {
 
     /// Sets the key exchange methods from names with commas. As in `ssh_config`, a list that
     /// begins with `+` is appended to what is set, one with `^` is put before it, and one with `-`
-    /// names what is taken away, with `*` and `?` as wildcards.
+    /// names what is taken away; there, `*` and `?` are wildcards. What is weak is known to the
+    /// cargo feature `legacy` only, and is offered if it is named in full.
     ///
     /// # Errors
     /// A name that is not known (except after `-`: what is not known is not offered), or nothing
@@ -277,8 +297,8 @@ mod tests {
     #[test]
     fn unknown_names_and_empty_lists_are_errors_that_leave_things_as_they_were() {
         let mut preferences = Preferences::modern();
-        let error = preferences.set_macs("hmac-md5").unwrap_err();
-        assert!(matches!(&error, PreferencesError::Unknown(e) if e.name == "hmac-md5"));
+        let error = preferences.set_macs("hmac-ripemd160").unwrap_err();
+        assert!(matches!(&error, PreferencesError::Unknown(e) if e.name == "hmac-ripemd160"));
         assert_eq!(
             preferences.set_kex("-*"),
             Err(PreferencesError::Empty { kind: AlgorithmKind::Kex })
@@ -296,8 +316,72 @@ mod tests {
         assert_eq!(names.len(), HostKeyAlgorithm::ALL.len());
     }
 
+    /// OpenSSH 10's client, but for its order.
     #[test]
-    fn the_post_quantum_hybrid_is_offered_first() {
-        assert_eq!(Preferences::modern().kex().names()[0], "mlkem768x25519-sha256");
+    fn what_is_offered_is_the_set_of_openssh_without_sha1_whatever_features_are_on() {
+        let preferences = Preferences::modern();
+        assert_eq!(
+            preferences.kex().names(),
+            [
+                "mlkem768x25519-sha256",
+                "sntrup761x25519-sha512",
+                "sntrup761x25519-sha512@openssh.com",
+                "curve25519-sha256",
+                "curve25519-sha256@libssh.org",
+                "ecdh-sha2-nistp256",
+                "ecdh-sha2-nistp384",
+                "ecdh-sha2-nistp521",
+                "diffie-hellman-group-exchange-sha256",
+                "diffie-hellman-group16-sha512",
+                "diffie-hellman-group18-sha512",
+                "diffie-hellman-group14-sha256",
+            ]
+        );
+        let mut ciphers = preferences.ciphers().names();
+        ciphers.sort_unstable();
+        assert_eq!(
+            ciphers,
+            [
+                "aes128-ctr",
+                "aes128-gcm@openssh.com",
+                "aes192-ctr",
+                "aes256-ctr",
+                "aes256-gcm@openssh.com",
+                "chacha20-poly1305@openssh.com",
+            ]
+        );
+        assert_eq!(
+            preferences.macs().names(),
+            [
+                "hmac-sha2-256-etm@openssh.com",
+                "hmac-sha2-512-etm@openssh.com",
+                "umac-128-etm@openssh.com",
+                "umac-64-etm@openssh.com",
+                "hmac-sha2-256",
+                "hmac-sha2-512",
+                "umac-128@openssh.com",
+                "umac-64@openssh.com",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_server_offers_no_diffie_hellman_in_prime_fields() {
+        let names = Preferences::modern_server().kex().names();
+        assert_eq!(names.len(), 8);
+        assert!(names.iter().all(|name| !name.starts_with("diffie-hellman")));
+    }
+
+    #[test]
+    fn weak_algorithms_need_their_feature_and_their_name() {
+        let mut preferences = Preferences::modern();
+        let set = preferences.set_ciphers("+3des-cbc");
+        assert_eq!(set.is_ok(), cfg!(feature = "legacy"));
+        assert_eq!(preferences.ciphers().names().contains(&"3des-cbc"), set.is_ok());
+        let set = preferences.set_kex("+diffie-hellman-group1-sha1");
+        assert_eq!(set.is_ok(), cfg!(feature = "legacy"));
+        let weak = |name: &str| name.contains("sha1") && !name.contains("sha512");
+        let all = List::<MacAlgorithm>::sound().names();
+        assert!(!all.into_iter().any(weak));
     }
 }

@@ -1,8 +1,11 @@
 //! Every algorithm that we have, negotiated by OpenSSH's client and then used, across rekeys.
 
+use chiton::Preferences;
 use chiton_tests::against_each_peer;
+use chiton_tests::evidence::{self, Evidence};
 use chiton_tests::openssh::Clients;
 use chiton_tests::peer::Peer;
+use ssh_transport::{Algorithm, CipherAlgorithm, KexAlgorithm, MacAlgorithm};
 
 use crate::{Ours, noise};
 
@@ -29,14 +32,28 @@ fn exercise(clients: &Clients, options: &[&str], names: &[&str]) {
     assert!(exchanges > 2, "{names:?}: only {exchanges} key exchanges");
 }
 
+/// What both this build and `peer` have.
+fn common<T: Algorithm>(table: &'static [Evidence], peer: &Peer) -> Vec<T> {
+    evidence::with_openssh(table, peer).filter_map(T::from_name).collect()
+}
+
+/// A server of ours that offers all that it has.
+async fn willing() -> Ours {
+    fn all<T: Algorithm>() -> String {
+        T::all().iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>().join(",")
+    }
+    let mut preferences = Preferences::modern_server();
+    preferences.set_kex(&all::<KexAlgorithm>()).unwrap();
+    preferences.set_ciphers(&all::<CipherAlgorithm>()).unwrap();
+    preferences.set_macs(&all::<MacAlgorithm>()).unwrap();
+    Ours::start_with(|builder| builder.preferences(preferences)).await
+}
+
 async fn every_key_exchange(peer: &Peer) {
-    let ours = Ours::start().await;
+    let ours = willing().await;
     let clients = ours.clients(peer);
-    let names =
-        ["curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256"].into_iter();
-    // 9.2 does not have the post-quantum one yet.
-    let post_quantum = peer.is_v10_0().then_some("mlkem768x25519-sha256");
-    for name in names.chain(post_quantum) {
+    for method in common::<KexAlgorithm>(evidence::KEX, peer) {
+        let name = method.name();
         exercise(&clients, &[&format!("KexAlgorithms={name}")], &[name]);
     }
 }
@@ -52,23 +69,20 @@ async fn every_host_key_type(peer: &Peer) {
 async fn every_aead(peer: &Peer) {
     let ours = Ours::start().await;
     let clients = ours.clients(peer);
-    for name in
-        ["chacha20-poly1305@openssh.com", "aes128-gcm@openssh.com", "aes256-gcm@openssh.com"]
-    {
+    let ciphers = common::<CipherAlgorithm>(evidence::CIPHERS, peer);
+    for cipher in ciphers.into_iter().filter(|cipher| cipher.is_aead()) {
+        let name = cipher.name();
         exercise(&clients, &[&format!("Ciphers={name}")], &[name]);
     }
 }
 
 async fn every_stream_cipher_with_every_mac(peer: &Peer) {
-    let ours = Ours::start().await;
+    let ours = willing().await;
     let clients = ours.clients(peer);
-    for cipher in ["aes128-ctr", "aes192-ctr", "aes256-ctr"] {
-        for mac in [
-            "hmac-sha2-256",
-            "hmac-sha2-512",
-            "hmac-sha2-256-etm@openssh.com",
-            "hmac-sha2-512-etm@openssh.com",
-        ] {
+    let ciphers = common::<CipherAlgorithm>(evidence::CIPHERS, peer);
+    for cipher in ciphers.into_iter().filter(|cipher| !cipher.is_aead()) {
+        for mac in common::<MacAlgorithm>(evidence::MACS, peer) {
+            let (cipher, mac) = (cipher.name(), mac.name());
             let options = [format!("Ciphers={cipher}"), format!("MACs={mac}")];
             exercise(&clients, &[&options[0], &options[1]], &[cipher, mac]);
         }
@@ -79,7 +93,7 @@ async fn every_stream_cipher_with_every_mac(peer: &Peer) {
 async fn the_defaults(peer: &Peer) {
     let ours = Ours::start().await;
     let clients = ours.clients(peer);
-    let kex = if peer.is_v10_0() { "mlkem768x25519-sha256" } else { "curve25519-sha256" };
+    let kex = if peer.is_v10_0() { "mlkem768x25519-sha256" } else { "sntrup761x25519-sha512" };
     exercise(&clients, &[], &[kex, "ssh-ed25519"]);
     let outcome = clients.ssh(&["LogLevel=DEBUG3"], "true", &[]).ok();
     assert!(outcome.stderr.contains("will use strict KEX ordering"), "{}", outcome.stderr);

@@ -2,9 +2,10 @@
 
 use chiton::{Client, Error, Preferences, Stdio};
 use chiton_tests::against_each_peer;
+use chiton_tests::evidence::{self, Evidence};
 use chiton_tests::peer::Peer;
 use chiton_tests::sshd::Sshd;
-use ssh_transport::{CipherAlgorithm, KexAlgorithm, MacAlgorithm};
+use ssh_transport::{Algorithm, CipherAlgorithm, KexAlgorithm, MacAlgorithm};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::{key, noise, to};
@@ -12,26 +13,7 @@ use crate::{key, noise, to};
 /// More than a packet, so that sequence numbers, lengths and continued keystreams matter.
 const ECHOED: usize = 200_000;
 
-const KEY_EXCHANGES: [&str; 4] = [
-    "mlkem768x25519-sha256",
-    "curve25519-sha256",
-    "curve25519-sha256@libssh.org",
-    "ecdh-sha2-nistp256",
-];
-
 const HOST_KEYS: [&str; 4] = ["ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256"];
-
-const AEADS: [&str; 3] =
-    ["chacha20-poly1305@openssh.com", "aes128-gcm@openssh.com", "aes256-gcm@openssh.com"];
-
-const STREAM_CIPHERS: [&str; 3] = ["aes128-ctr", "aes192-ctr", "aes256-ctr"];
-
-const MACS: [&str; 4] = [
-    "hmac-sha2-256",
-    "hmac-sha2-512",
-    "hmac-sha2-256-etm@openssh.com",
-    "hmac-sha2-512-etm@openssh.com",
-];
 
 /// Sends data through `cat` and back, exchanges new keys, and does it again.
 async fn exercise(client: &Client, what: &str) {
@@ -66,22 +48,41 @@ async fn connect(sshd: &Sshd, preferences: Preferences) -> Result<Client, Error>
     to(sshd).algorithms(preferences).auth(key()).connect().await
 }
 
+/// What both this build and `peer` have.
+fn common<T: Algorithm>(table: &'static [Evidence], peer: &Peer) -> Vec<T> {
+    evidence::with_openssh(table, peer).filter_map(T::from_name).collect()
+}
+
+/// A server that offers what is weak as well, where we have it.
+fn willing(peer: &Peer) -> Sshd {
+    let all = |table| evidence::with_openssh(table, peer).collect::<Vec<_>>().join(",");
+    let (kex, ciphers) = (all(evidence::KEX), all(evidence::CIPHERS));
+    let macs = all(evidence::MACS);
+    Sshd::start(peer, &format!("KexAlgorithms {kex}\nCiphers {ciphers}\nMACs {macs}\n"))
+}
+
 async fn every_key_exchange(peer: &Peer) {
-    let sshd = Sshd::shared(peer);
-    for name in KEY_EXCHANGES {
+    let sshd = willing(peer);
+    for method in common::<KexAlgorithm>(evidence::KEX, peer) {
+        let name = method.name();
         let mut preferences = Preferences::modern();
         preferences.set_kex(name).unwrap();
-        let result = connect(sshd, preferences).await;
-        if name == "mlkem768x25519-sha256" && !peer.is_v10_0() {
-            // 9.2 does not have it yet: the error lists what each side has.
-            let error = result.unwrap_err().to_string();
-            assert!(error.contains(name) && error.contains("sntrup761"), "{error}");
-            continue;
-        }
+        let result = connect(&sshd, preferences).await;
         let client = result.unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(has(&negotiated(&client), name), "{name}: {}", negotiated(&client));
+        assert_eq!(client.negotiated().unwrap().weak().contains(&name), method.is_legacy());
         exercise(&client, name).await;
     }
+}
+
+/// A client that insists on what the server lacks is told both lists.
+async fn a_key_exchange_that_the_server_lacks(peer: &Peer) {
+    let mut preferences = Preferences::modern();
+    preferences.set_kex("mlkem1024nistp384-sha384").unwrap();
+    let error = connect(Sshd::shared(peer), preferences).await.unwrap_err().to_string();
+    assert!(error.contains("we offer mlkem1024nistp384-sha384"), "{error}");
+    assert!(error.contains("sntrup761x25519-sha512@openssh.com"), "{error}");
+    assert!(error.contains("KexAlgorithms=+"), "{error}");
 }
 
 async fn every_host_key_type(peer: &Peer) {
@@ -97,7 +98,9 @@ async fn every_host_key_type(peer: &Peer) {
 
 async fn every_aead(peer: &Peer) {
     let sshd = Sshd::shared(peer);
-    for name in AEADS {
+    let ciphers = common::<CipherAlgorithm>(evidence::CIPHERS, peer);
+    for cipher in ciphers.into_iter().filter(|cipher| cipher.is_aead()) {
+        let name = cipher.name();
         let mut preferences = Preferences::modern();
         preferences.set_ciphers(name).unwrap();
         let client = connect(sshd, preferences).await.unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -107,14 +110,16 @@ async fn every_aead(peer: &Peer) {
 }
 
 async fn every_stream_cipher_with_every_mac(peer: &Peer) {
-    let sshd = Sshd::shared(peer);
-    for cipher in STREAM_CIPHERS {
-        for mac in MACS {
+    let sshd = willing(peer);
+    let ciphers = common::<CipherAlgorithm>(evidence::CIPHERS, peer);
+    for cipher in ciphers.into_iter().filter(|cipher| !cipher.is_aead()) {
+        for mac in common::<MacAlgorithm>(evidence::MACS, peer) {
+            let (cipher, mac) = (cipher.name(), mac.name());
             let mut preferences = Preferences::modern();
             preferences.set_ciphers(cipher).unwrap();
             preferences.set_macs(mac).unwrap();
             let what = format!("{cipher} with {mac}");
-            let result = connect(sshd, preferences).await;
+            let result = connect(&sshd, preferences).await;
             let client = result.unwrap_or_else(|e| panic!("{what}: {e}"));
             let summary = negotiated(&client);
             assert!(has(&summary, cipher) && has(&summary, mac), "{what}: {summary}");
@@ -127,7 +132,7 @@ async fn every_stream_cipher_with_every_mac(peer: &Peer) {
 async fn the_defaults(peer: &Peer) {
     let client = connect(Sshd::shared(peer), Preferences::modern()).await.unwrap();
     let negotiated = client.negotiated().unwrap();
-    let kex = if peer.is_v10_0() { "mlkem768x25519-sha256" } else { "curve25519-sha256" };
+    let kex = if peer.is_v10_0() { "mlkem768x25519-sha256" } else { "sntrup761x25519-sha512" };
     assert_eq!(negotiated.kex.name(), kex);
     assert!(negotiated.strict, "OpenSSH has strict key exchange");
     assert!(client.server_identification().unwrap().to_string().contains("OpenSSH_"));
@@ -137,18 +142,13 @@ async fn the_defaults(peer: &Peer) {
 /// The lists above are all that there is: an algorithm that is added is tested here too.
 #[test]
 fn no_algorithm_is_left_out() {
-    let all: Vec<_> = KexAlgorithm::ALL.iter().map(|kex| kex.name()).collect();
-    assert_eq!(all.len(), KEY_EXCHANGES.len(), "{all:?}");
-    let all: Vec<_> = CipherAlgorithm::ALL.iter().map(|cipher| cipher.name()).collect();
-    assert_eq!(all.len(), AEADS.len() + STREAM_CIPHERS.len(), "{all:?}");
-    let all: Vec<_> = MacAlgorithm::ALL.iter().map(|mac| mac.name()).collect();
-    assert_eq!(all.len(), MACS.len(), "{all:?}");
     let all: Vec<_> = ssh_keys::SignatureAlgorithm::ALL.iter().map(|key| key.name()).collect();
     assert_eq!(all.len(), HOST_KEYS.len(), "{all:?}");
 }
 
 against_each_peer!(
     every_key_exchange,
+    a_key_exchange_that_the_server_lacks,
     every_host_key_type,
     every_aead,
     every_stream_cipher_with_every_mac,

@@ -56,7 +56,7 @@ pub struct Builder {
 impl Builder {
     pub(super) fn new() -> Self {
         Self {
-            transport: Config::default(),
+            transport: default_transport(),
             accounts: Accounts::default(),
             auth_limits: ssh_auth::server::Limits::default(),
             limits: Limits::default(),
@@ -148,7 +148,7 @@ impl Builder {
         self
     }
 
-    /// Which algorithms to offer.
+    /// Which algorithms to offer, in which order. Unless said, [`Preferences::modern_server`].
     pub fn preferences(mut self, preferences: Preferences) -> Self {
         self.transport.preferences = preferences;
         self
@@ -245,4 +245,10 @@ impl fmt::Debug for Builder {
             .field("sftp_root", &self.sftp_root)
             .finish_non_exhaustive()
     }
+}
+
+fn default_transport() -> Config {
+    let mut config = Config::default();
+    config.preferences = Preferences::modern_server();
+    config
 }

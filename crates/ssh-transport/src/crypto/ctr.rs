@@ -6,7 +6,7 @@
 
 use ssh_crypto::stream::AesCtr;
 
-use super::{BadMac, InvalidKeyMaterial, Open, Seal, hmac::PacketMac};
+use super::{BadMac, InvalidKeyMaterial, Open, Seal, mac::PacketMac};
 use crate::packet::{LENGTH_LEN, Shape};
 
 const BLOCK: usize = 16;

@@ -4,13 +4,15 @@
 //! |---|---|---|
 //! | [`chachapoly`] | `chacha20-poly1305@openssh.com` | itself |
 //! | [`gcm`] | `aes128-gcm@openssh.com`, `aes256-gcm@openssh.com` | itself |
-//! | [`ctr`] | `aes128-ctr`, `aes192-ctr`, `aes256-ctr` | [`hmac`], over plaintext or ciphertext |
+//! | [`ctr`] | `aes128-ctr`, `aes192-ctr`, `aes256-ctr` | [`mac`], over plaintext or ciphertext |
+//! | [`cbc`] | `aes128-cbc` and others, `legacy` only | the same |
 //! | [`null`] | none, before the first `NEWKEYS` | nothing |
 
+pub(crate) mod cbc;
 pub(crate) mod chachapoly;
 pub(crate) mod ctr;
 pub(crate) mod gcm;
-pub(crate) mod hmac;
+pub(crate) mod mac;
 pub(crate) mod null;
 
 use alloc::boxed::Box;
@@ -92,8 +94,12 @@ pub(crate) fn sealing_key(
             Box::new(chachapoly::ChaChaPoly::new(material.key.expose()))
         }
         (_, Some(mac)) => {
-            let mac_key = material.mac_key(mac);
-            Box::new(ctr::Ctr::new(key, material.iv.expose(), hmac::PacketMac::new(mac, mac_key))?)
+            let (iv, mac) =
+                (material.iv.expose(), mac::PacketMac::new(mac, material.mac_key(mac))?);
+            match cipher.cbc() {
+                Some(cipher) => Box::new(cbc::Sealing::new(cipher, key, iv, mac)?),
+                None => Box::new(ctr::Ctr::new(key, iv, mac)?),
+            }
         }
         (_, None) => return Err(InvalidKeyMaterial),
     })
@@ -114,8 +120,12 @@ pub(crate) fn opening_key(
             Box::new(chachapoly::ChaChaPoly::new(material.key.expose()))
         }
         (_, Some(mac)) => {
-            let mac_key = material.mac_key(mac);
-            Box::new(ctr::Ctr::new(key, material.iv.expose(), hmac::PacketMac::new(mac, mac_key))?)
+            let (iv, mac) =
+                (material.iv.expose(), mac::PacketMac::new(mac, material.mac_key(mac))?);
+            match cipher.cbc() {
+                Some(cipher) => Box::new(cbc::Opening::new(cipher, key, iv, mac)?),
+                None => Box::new(ctr::Ctr::new(key, iv, mac)?),
+            }
         }
         (_, None) => return Err(InvalidKeyMaterial),
     })

@@ -10,22 +10,25 @@ use ssh_keys::PublicKey;
 use ssh_wire::Message;
 
 use super::{
+    group_exchange::Agreed,
     hash::Transcript,
-    method::{ClientShare, SharedSecret},
+    method::{self, ClientShare, SharedSecret},
     negotiate::Negotiated,
 };
 use crate::{
     crypto::{Open, Seal},
     error::{Error, PeerMisbehaved},
-    message::KexEcdhReply,
+    message::{KexDhGexReply, KexEcdhReply},
 };
 
 /// Our public value is out, the server's has not come.
 pub(crate) struct AwaitReply {
     pub(crate) negotiated: Negotiated,
     transcript: Transcript,
-    share: ClientShare,
+    share: Box<dyn ClientShare>,
     pub(crate) public: Vec<u8>,
+    /// After a group exchange.
+    agreed: Option<Agreed>,
 }
 
 /// The server proved that it has its key and that nobody changed what was said.
@@ -39,23 +42,41 @@ pub(crate) struct Proven {
 
 impl AwaitReply {
     /// Makes the public value for what was negotiated.
-    pub(crate) fn new(negotiated: Negotiated, transcript: Transcript, rng: &mut dyn Rng) -> Self {
-        let share = ClientShare::generate(negotiated.kex, rng);
-        Self::with_share(negotiated, transcript, share)
+    pub(crate) fn new(
+        negotiated: Negotiated,
+        transcript: Transcript,
+        rng: &mut dyn Rng,
+    ) -> Result<Self, Error> {
+        let share = method::generate(negotiated.kex, None, rng).map_err(|_| Error::UnusableKeys)?;
+        Ok(Self::with_share(negotiated, transcript, share, None))
     }
 
     pub(crate) fn with_share(
         negotiated: Negotiated,
         transcript: Transcript,
-        share: ClientShare,
+        share: Box<dyn ClientShare>,
+        agreed: Option<Agreed>,
     ) -> Self {
         let public = share.public();
-        Self { negotiated, transcript, share, public }
+        Self { negotiated, transcript, share, public, agreed }
+    }
+
+    /// The number of the server's answer.
+    pub(crate) const fn number(&self) -> u8 {
+        if self.agreed.is_some() { KexDhGexReply::NUMBER } else { KexEcdhReply::NUMBER }
+    }
+
+    fn parse<'a>(&self, payload: &'a [u8]) -> Result<KexEcdhReply<'a>, Error> {
+        if self.agreed.is_none() {
+            return Ok(KexEcdhReply::parse(payload)?);
+        }
+        let KexDhGexReply { host_key, server_public, signature } = KexDhGexReply::parse(payload)?;
+        Ok(KexEcdhReply { host_key, server_public, signature })
     }
 
     /// Checks the server's answer.
     pub(crate) fn finish(self, payload: &[u8]) -> Result<Proven, Error> {
-        let reply = KexEcdhReply::parse(payload)?;
+        let reply = self.parse(payload)?;
         let algorithm = self.negotiated.host_key;
         let host_key =
             PublicKey::from_blob(reply.host_key).map_err(|_| PeerMisbehaved::BadHostKey)?;
@@ -67,8 +88,8 @@ impl AwaitReply {
         let exchange_hash = self.transcript.exchange_hash(
             self.negotiated.kex.hash(),
             reply.host_key,
-            &self.public,
-            reply.server_public,
+            self.agreed.as_ref().map_or(&[], |agreed| &agreed.hashed),
+            [&self.public, reply.server_public],
             &secret,
         );
         host_key

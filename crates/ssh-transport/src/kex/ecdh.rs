@@ -1,45 +1,39 @@
-//! `ecdh-sha2-nistp256` (RFC 5656 §4): the X coordinate of the shared point, as an `mpint`.
+//! `ecdh-sha2-nistp256`, `-nistp384` and `-nistp521` (RFC 5656 §4): the X coordinate of the shared
+//! point, as an `mpint`.
+//!
+//! Points that are compressed, at infinity or not on the curve are refused.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
-use ssh_crypto::{agree::P256, rng::Rng};
+use ssh_crypto::{
+    agree::{P256, P384, P521},
+    rng::Rng,
+};
 
-use super::method::{BadShare, SharedSecret};
+use super::method::{BadShare, ClientShare, Method, SharedSecret};
 
-/// The client's private half.
-pub(crate) struct ClientShare(P256);
+macro_rules! curve {
+    ($type:ident, $generate:expr) => {
+        impl ClientShare for $type {
+            fn public(&self) -> Vec<u8> {
+                Self::public(self).to_vec()
+            }
 
-impl ClientShare {
-    pub(crate) fn generate(rng: &mut dyn Rng) -> Self {
-        Self(P256::generate(rng))
-    }
+            fn agree(self: Box<Self>, theirs: &[u8]) -> Result<SharedSecret, BadShare> {
+                let secret = Self::agree(*self, theirs).map_err(|_| BadShare)?;
+                Ok(SharedSecret::mpint(secret.expose()))
+            }
+        }
 
-    pub(crate) fn public(&self) -> Vec<u8> {
-        self.0.public().to_vec()
-    }
-
-    pub(crate) fn agree(self, server_public: &[u8]) -> Result<SharedSecret, BadShare> {
-        agree(self.0, server_public)
-    }
+        impl Method for $type {
+            fn generate(rng: &mut dyn Rng) -> Result<Self, BadShare> {
+                $generate(rng)
+            }
+        }
+    };
 }
 
-/// The server's half.
-pub(crate) fn respond(
-    client_public: &[u8],
-    rng: &mut dyn Rng,
-) -> Result<(Vec<u8>, SharedSecret), BadShare> {
-    let key = P256::generate(rng);
-    let public = key.public().to_vec();
-    Ok((public, agree(key, client_public)?))
-}
-
-/// Points that are compressed, at infinity or not on the curve are refused (RFC 5656 §4).
-fn agree(key: P256, peer: &[u8]) -> Result<SharedSecret, BadShare> {
-    let secret = key.agree(peer).map_err(|_| BadShare)?;
-    Ok(SharedSecret::mpint(secret.expose()))
-}
-
-#[cfg(test)]
-pub(crate) fn share_of_secret(secret: &[u8]) -> ClientShare {
-    ClientShare(P256::from_secret(secret).unwrap())
-}
+curve!(P256, |rng| Ok(P256::generate(rng)));
+// They fail only if the source of randomness is stuck.
+curve!(P384, |rng| P384::generate(rng).map_err(|_| BadShare));
+curve!(P521, |rng| P521::generate(rng).map_err(|_| BadShare));

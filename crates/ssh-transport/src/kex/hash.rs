@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! H = HASH(string V_C │ string V_S │ string I_C │ string I_S
-//!          │ string K_S │ string client's value │ string server's value │ K)
+//!          │ string K_S │ parameters │ string client's value │ string server's value │ K)
 //! ```
+//!
+//! Only the group exchange has parameters.
 
 use alloc::vec::Vec;
 
@@ -31,8 +33,8 @@ impl Transcript {
         &self,
         algorithm: HashAlgorithm,
         host_key: &[u8],
-        client_public: &[u8],
-        server_public: &[u8],
+        parameters: &[u8],
+        [client_public, server_public]: [&[u8]; 2],
         secret: &SharedSecret,
     ) -> Digest {
         let mut hasher = Hasher::new(algorithm);
@@ -42,12 +44,12 @@ impl Transcript {
             &self.client_init,
             &self.server_init,
             host_key,
-            client_public,
-            server_public,
         ] {
-            hasher.update(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-            hasher.update(part);
+            update_string(&mut hasher, part);
         }
+        hasher.update(parameters);
+        update_string(&mut hasher, client_public);
+        update_string(&mut hasher, server_public);
         hasher.update(secret.encoded());
         hasher.finish()
     }
@@ -71,4 +73,10 @@ impl Transcript {
             server_init: server.1,
         }
     }
+}
+
+/// Hashes a `string` (RFC 4251 §5).
+fn update_string(hasher: &mut Hasher, part: &[u8]) {
+    hasher.update(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+    hasher.update(part);
 }

@@ -4,13 +4,17 @@
 //! and those of [strict key exchange](super::strict). They are joined to the names here and
 //! nowhere else, so they can be neither preferred nor negotiated.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 use ssh_crypto::rng::Rng;
 use ssh_keys::KeyType;
 use ssh_wire::{Encode, NameList};
 
-use super::{method::ClientShare, negotiate::Offer, strict};
+use super::{
+    method::{self, ClientShare},
+    negotiate::Offer,
+    strict,
+};
 use crate::{
     Role,
     algorithm::{Algorithm, HostKeyAlgorithm, KexAlgorithm},
@@ -30,7 +34,7 @@ pub(crate) struct OurInit {
     host_keys: Vec<HostKeyAlgorithm>,
     /// Client: the private half of the first message of the exchange, if that follows without
     /// waiting for the server.
-    pub(crate) guess: Option<ClientShare>,
+    pub(crate) guess: Option<Box<dyn ClientShare>>,
 }
 
 /// What a peer names first in `KEXINIT`: where this side names the same, a guess is right.
@@ -92,11 +96,13 @@ impl OurInit {
             Ahead::Yes => true,
             Ahead::IfRight(theirs) => ours == theirs,
         };
+        // The first message of a group exchange has no share in it, and is not sent ahead.
         if let Some(kex) = ours.kex
             && wanted
             && role == Role::Client
+            && !kex.is_group_exchange()
         {
-            init.guess = Some(ClientShare::generate(kex, rng));
+            init.guess = method::generate(kex, None, rng).ok();
         }
         init.payload = init.encode(role, config, first, rng);
         init

@@ -9,10 +9,12 @@ use crate::{
     Role,
     algorithm::{
         Algorithm, AlgorithmKind, CipherAlgorithm, HostKeyAlgorithm, KexAlgorithm, MacAlgorithm,
+        Standing,
     },
     error::NoCommonAlgorithm,
     message::KexInit,
     preferences::Preferences,
+    remedy::Remedy,
 };
 
 /// What this side offers, the most preferred first.
@@ -97,6 +99,30 @@ pub struct Negotiated {
     pub strict: bool,
 }
 
+impl Negotiated {
+    /// What of it is known to be weak, by name; see [`Standing::Legacy`](crate::Standing).
+    #[must_use]
+    pub fn weak(&self) -> Vec<&'static str> {
+        fn name<T: Algorithm>(algorithm: T) -> Option<&'static str> {
+            (algorithm.standing() == Standing::Legacy).then(|| algorithm.name())
+        }
+        let (to_server, to_client) = (self.client_to_server, self.server_to_client);
+        let mut weak: Vec<_> = [
+            name(self.kex),
+            name(self.host_key),
+            name(to_server.cipher),
+            to_server.mac.and_then(name),
+            name(to_client.cipher),
+            to_client.mac.and_then(name),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        weak.dedup();
+        weak
+    }
+}
+
 impl fmt::Display for Negotiated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, host key {}", self.kex, self.host_key.name())?;
@@ -106,7 +132,11 @@ impl fmt::Display for Negotiated {
             write!(f, ", to server {}", self.client_to_server)?;
             write!(f, ", to client {}", self.server_to_client)?;
         }
-        f.write_str(if self.strict { ", strict" } else { ", not strict" })
+        f.write_str(if self.strict { ", strict" } else { ", not strict" })?;
+        match self.weak().as_slice() {
+            [] => Ok(()),
+            weak => write!(f, "; weak: {}", weak.join(", ")),
+        }
     }
 }
 
@@ -161,5 +191,8 @@ fn nothing_common(
     ours: Vec<&'static str>,
     theirs: NameList<'_>,
 ) -> Box<NoCommonAlgorithm> {
-    Box::new(NoCommonAlgorithm { kind, ours, theirs: PeerText::from(theirs.as_str()) })
+    let mut remedies: Vec<_> = theirs.iter().filter_map(|name| Remedy::of(kind, name)).collect();
+    // The sound ones first, and what this build has.
+    remedies.sort_by_key(|remedy| (remedy.cost.is_some(), !remedy.built_in));
+    Box::new(NoCommonAlgorithm { kind, ours, theirs: PeerText::from(theirs.as_str()), remedies })
 }

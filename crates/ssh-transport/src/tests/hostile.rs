@@ -11,7 +11,7 @@ use ssh_wire::{DisconnectReason, Encode, Message, NameList, Outbox, Rest, Time};
 use crate::{
     CONTROL_HIGH_WATER, Config, Error, KexAlgorithm, MAX_EARLY_KEY_EXCHANGES, MAX_PINGS, Payload,
     PeerMisbehaved, Received, Role,
-    kex::{client::AwaitReply, hash::Transcript, method::ClientShare, negotiate::negotiate},
+    kex::{client::AwaitReply, hash::Transcript, negotiate::negotiate},
     message::{
         ExtInfo, Ignore, KexEcdhInit, KexEcdhReply, KexInit, Ping, TransportMessage, Unimplemented,
     },
@@ -129,8 +129,8 @@ impl Guesser {
         let config = Config::default();
         let mut negotiated = negotiate(&config.preferences.offer(), &theirs, Role::Client).unwrap();
         negotiated.kex = self.method();
-        let share = ClientShare::generate(negotiated.kex, &mut SeededRng::new(4));
-        let state = AwaitReply::with_share(negotiated, transcript, share);
+        let mut rng = SeededRng::new(4);
+        let state = AwaitReply::new(negotiated, transcript, &mut rng).unwrap();
 
         server.handle(received(&Rest(&self.kexinit), 0), now);
         for sequence in 0..guesses {

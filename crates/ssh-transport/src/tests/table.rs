@@ -1,7 +1,8 @@
 //! Every message number, in every state, for both roles, strict and not.
 
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 
+use ssh_crypto::agree::{DhGroup, FixedGroup};
 use ssh_wire::Encode;
 
 use crate::{
@@ -17,6 +18,9 @@ enum At {
     Start,
     /// Both first `KEXINIT` are out.
     Method,
+    /// The same with a group exchange, before and after the group.
+    Group,
+    GroupMethod,
     /// Client: the host key waits for a verdict, before and after the server's `NEWKEYS`.
     Verdict,
     VerdictNewKeys,
@@ -32,6 +36,8 @@ enum At {
 const CLIENT: &[At] = &[
     At::Start,
     At::Method,
+    At::Group,
+    At::GroupMethod,
     At::Verdict,
     At::VerdictNewKeys,
     At::NewKeys,
@@ -45,7 +51,13 @@ impl At {
     const fn is_first(self) -> bool {
         matches!(
             self,
-            Self::Start | Self::Method | Self::Verdict | Self::VerdictNewKeys | Self::NewKeys
+            Self::Start
+                | Self::Method
+                | Self::Group
+                | Self::GroupMethod
+                | Self::Verdict
+                | Self::VerdictNewKeys
+                | Self::NewKeys
         )
     }
 
@@ -53,7 +65,13 @@ impl At {
     const fn is_exchanging(self) -> bool {
         matches!(
             self,
-            Self::Method | Self::Verdict | Self::NewKeys | Self::RekeyMethod | Self::RekeyNewKeys
+            Self::Method
+                | Self::Group
+                | Self::GroupMethod
+                | Self::Verdict
+                | Self::NewKeys
+                | Self::RekeyMethod
+                | Self::RekeyNewKeys
         )
     }
 }
@@ -62,15 +80,20 @@ impl At {
 fn pair_at(role: Role, at: At, strict: bool) -> Pair {
     let mut pair = Pair::with(|config: &mut Config| {
         config.strict_kex = strict;
-        config.preferences.set_kex("curve25519-sha256").unwrap();
+        let method = match at {
+            At::Group | At::GroupMethod => "diffie-hellman-group-exchange-sha256",
+            _ => "curve25519-sha256",
+        };
+        config.preferences.set_kex(method).unwrap();
+        config.groups = vec![DhGroup::fixed(FixedGroup::Group14)];
     });
     pair.client.trusts = at != At::Verdict && at != At::VerdictNewKeys;
     let now = pair.now;
     if at.is_first() {
         let steps = match (role, at) {
             (_, At::Start) => 1,
-            (_, At::Method) => 2,
-            (_, At::Verdict | At::NewKeys) => 3,
+            (_, At::Method | At::Group) => 2,
+            (_, At::Verdict | At::NewKeys | At::GroupMethod) => 3,
             _ => 4,
         };
         for _ in 0..steps {
@@ -138,7 +161,13 @@ fn expected(role: Role, at: At, strict: bool, number: u8, sequence: u32) -> Outc
     } else {
         PeerMisbehaved::UnexpectedMessage { number, sequence }
     });
-    let method = if role == Role::Client { 31 } else { 30 };
+    let method = match (role, at) {
+        (Role::Client, At::GroupMethod) => 33,
+        (Role::Client, _) => 31,
+        (Role::Server, At::Group) => 34,
+        (Role::Server, At::GroupMethod) => 32,
+        (Role::Server, _) => 30,
+    };
     let before_keys = at == At::Start || at.is_exchanging();
     match number {
         0 => Outcome::Misbehaved(PeerMisbehaved::MessageNumberZero { sequence }),
@@ -153,7 +182,10 @@ fn expected(role: Role, at: At, strict: bool, number: u8, sequence: u32) -> Outc
         21 if at == At::Verdict => Outcome::Nothing,
         21 if at == At::NewKeys => Outcome::Event("Established"),
         21 if at == At::RekeyNewKeys => Outcome::Event("Rekeyed"),
-        30..=49 if number == method && matches!(at, At::Method | At::RekeyMethod) => {
+        30..=49
+            if number == method
+                && matches!(at, At::Method | At::Group | At::GroupMethod | At::RekeyMethod) =>
+        {
             Outcome::Invalid
         }
         20..=49 => refused,

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use ssh_crypto::hash::Digest;
 use ssh_keys::PublicKey;
-use ssh_wire::{Message, Rest, proof::SessionId};
+use ssh_wire::{Message, MpInt, Rest, proof::SessionId};
 
 use super::Transport;
 use crate::{
@@ -19,15 +19,16 @@ use crate::{
         FreshKeys, Kex,
         client::{AwaitReply, AwaitVerdict},
         derive::KeyDerivation,
+        group_exchange::{AwaitGroup, AwaitGroupRequest},
         hash::Transcript,
         init::{self, Ahead, FirstChoice, OurInit},
-        method::SharedSecret,
+        method::{ClientShare, SharedSecret},
         negotiate::{Negotiated, negotiate},
         server::AwaitMethodInit,
         strict,
     },
     limits::MAX_EARLY_KEY_EXCHANGES,
-    message::{KexEcdhInit, KexEcdhReply, KexInit, NewKeys},
+    message::{KexDhGexGroup, KexDhGexInit, KexDhGexRequest, KexEcdhInit, KexInit, NewKeys},
     packet::Usage,
 };
 
@@ -90,26 +91,45 @@ impl Transport {
             (self.config.identification.as_str(), ours.payload),
             (identification.as_bytes(), payload.into_bytes()),
         );
-        match self.role {
-            Role::Client => {
+        self.begin_method(negotiated, transcript, guess)?;
+        Ok(None)
+    }
+
+    /// The first message of the method, or waiting for it.
+    fn begin_method(
+        &mut self,
+        negotiated: Negotiated,
+        transcript: Transcript,
+        guess: Option<Box<dyn ClientShare>>,
+    ) -> Result<(), Error> {
+        self.kex = match (self.role, negotiated.kex.is_group_exchange()) {
+            (Role::Client, false) => {
                 let state = match guess {
                     // It is out already.
-                    Some(share) => AwaitReply::with_share(negotiated, transcript, share),
+                    Some(share) => AwaitReply::with_share(negotiated, transcript, share, None),
                     None => {
                         let rng = &mut **self.outbound.rng();
-                        let state = AwaitReply::new(negotiated, transcript, rng);
+                        let state = AwaitReply::new(negotiated, transcript, rng)?;
                         self.outbound.send_now(&KexEcdhInit { client_public: &state.public })?;
                         state
                     }
                 };
-                self.kex = Kex::AwaitReply(Box::new(state));
+                Kex::AwaitReply(Box::new(state))
             }
-            Role::Server => {
-                self.kex =
-                    Kex::AwaitMethodInit(Box::new(AwaitMethodInit { negotiated, transcript }));
+            (Role::Client, true) => {
+                let state = AwaitGroup::new(negotiated, transcript);
+                self.outbound.send_now(&state.bounds)?;
+                Kex::AwaitGroup(Box::new(state))
             }
-        }
-        Ok(None)
+            (Role::Server, false) => {
+                let state = AwaitMethodInit { negotiated, transcript, agreed: None };
+                Kex::AwaitMethodInit(Box::new(state))
+            }
+            (Role::Server, true) => {
+                Kex::AwaitGroupRequest(Box::new(AwaitGroupRequest { negotiated, transcript }))
+            }
+        };
+        Ok(())
     }
 
     /// Somebody who has not logged in cannot make this side exchange keys for ever.
@@ -130,12 +150,42 @@ impl Transport {
         }
         let unexpected = self.unexpected(payload);
         match (core::mem::replace(&mut self.kex, Kex::Idle), payload.number()) {
-            (Kex::AwaitReply(state), KexEcdhReply::NUMBER) => self.server_replied(*state, payload),
-            (Kex::AwaitMethodInit(state), KexEcdhInit::NUMBER) => {
+            (Kex::AwaitReply(state), number) if number == state.number() => {
+                self.server_replied(*state, payload)
+            }
+            (Kex::AwaitMethodInit(state), number) if number == state.number() => {
                 self.client_asked(*state, payload).map(|()| None)
+            }
+            (Kex::AwaitGroup(state), KexDhGexGroup::NUMBER) => {
+                self.server_chose(*state, payload).map(|()| None)
+            }
+            (Kex::AwaitGroupRequest(state), KexDhGexRequest::NUMBER) => {
+                self.choose_group(*state, payload).map(|()| None)
             }
             _ => Err(unexpected),
         }
+    }
+
+    /// Client: the server's group.
+    fn server_chose(&mut self, state: AwaitGroup, payload: &Payload) -> Result<(), Error> {
+        let rng = &mut **self.outbound.rng();
+        let state = state.group(payload.bytes(), rng)?;
+        self.outbound.send_now(&KexDhGexInit { client_public: &state.public })?;
+        self.kex = Kex::AwaitReply(Box::new(state));
+        Ok(())
+    }
+
+    /// Server: the client's bounds on the group.
+    fn choose_group(&mut self, state: AwaitGroupRequest, payload: &Payload) -> Result<(), Error> {
+        let rng = &mut **self.outbound.rng();
+        let state = state.choose(payload.bytes(), &self.config.groups, rng)?;
+        if let Some(agreed) = &state.agreed {
+            let (p, g) = (agreed.group.p(), agreed.group.g());
+            let (p, g) = (MpInt::from_bytes(&p), MpInt::from_bytes(&g));
+            self.outbound.send_now(&KexDhGexGroup { p, g })?;
+        }
+        self.kex = Kex::AwaitMethodInit(Box::new(state));
+        Ok(())
     }
 
     /// Client: the server's public value and signature.
@@ -174,11 +224,7 @@ impl Transport {
         let answer = state.answer(payload.bytes(), &self.config, rng)?;
         let keys = self.derive(&state.negotiated, &answer.secret, &answer.exchange_hash)?;
         self.negotiated = Some(state.negotiated);
-        self.outbound.send_now(&KexEcdhReply {
-            host_key: &answer.host_key,
-            server_public: &answer.public,
-            signature: &answer.signature,
-        })?;
+        self.outbound.send_now(&Rest(&answer.reply))?;
         self.send_newkeys(keys.sealing)?;
         self.kex = Kex::AwaitNewKeys(keys.opening);
         Ok(())

@@ -1,0 +1,98 @@
+//! What shows that each algorithm is right: recordings that are replayed byte by byte, and peers
+//! that negotiate it in the tests. The interop tests go through these tables, and
+//! `docs/algorithms.md` is made of them, so the three cannot say different things.
+
+/// Another implementation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// Debian 12's OpenSSH 9.2 and the 10.0 of its backports, in both directions.
+    OpenSsh,
+    /// Only the 10.0 of the two.
+    OpenSsh10,
+    /// AsyncSSH, in both directions.
+    AsyncSsh,
+}
+
+/// An algorithm and what shows that it is right.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// Who negotiates it in the tests.
+    pub peers: &'static [Peer],
+    /// Whether there is a recording of it, with OpenSSH 10.6.
+    pub recorded: bool,
+}
+
+const fn shown(name: &'static str, peers: &'static [Peer], recorded: bool) -> Evidence {
+    Evidence { name, peers, recorded }
+}
+
+use Peer::{AsyncSsh, OpenSsh, OpenSsh10};
+
+/// Key exchange methods.
+pub const KEX: &[Evidence] = &[
+    shown("mlkem768x25519-sha256", &[OpenSsh10, AsyncSsh], true),
+    shown("sntrup761x25519-sha512", &[OpenSsh, AsyncSsh], true),
+    shown("sntrup761x25519-sha512@openssh.com", &[OpenSsh, AsyncSsh], false),
+    shown("curve25519-sha256", &[OpenSsh, AsyncSsh], true),
+    shown("curve25519-sha256@libssh.org", &[OpenSsh, AsyncSsh], true),
+    shown("ecdh-sha2-nistp256", &[OpenSsh, AsyncSsh], true),
+    shown("ecdh-sha2-nistp384", &[OpenSsh, AsyncSsh], true),
+    shown("ecdh-sha2-nistp521", &[OpenSsh, AsyncSsh], true),
+    shown("diffie-hellman-group-exchange-sha256", &[OpenSsh, AsyncSsh], true),
+    shown("diffie-hellman-group16-sha512", &[OpenSsh, AsyncSsh], true),
+    shown("diffie-hellman-group18-sha512", &[OpenSsh, AsyncSsh], true),
+    shown("diffie-hellman-group14-sha256", &[OpenSsh, AsyncSsh], true),
+    shown("mlkem768nistp256-sha256", &[AsyncSsh], true),
+    shown("mlkem1024nistp384-sha384", &[AsyncSsh], false),
+    shown("diffie-hellman-group15-sha512", &[AsyncSsh], false),
+    shown("diffie-hellman-group17-sha512", &[AsyncSsh], false),
+    shown("diffie-hellman-group14-sha1", &[OpenSsh, AsyncSsh], true),
+    shown("diffie-hellman-group-exchange-sha1", &[OpenSsh, AsyncSsh], true),
+    shown("diffie-hellman-group1-sha1", &[OpenSsh, AsyncSsh], true),
+];
+
+/// Ciphers.
+pub const CIPHERS: &[Evidence] = &[
+    shown("aes128-gcm@openssh.com", &[OpenSsh, AsyncSsh], true),
+    shown("aes256-gcm@openssh.com", &[OpenSsh, AsyncSsh], true),
+    shown("chacha20-poly1305@openssh.com", &[OpenSsh, AsyncSsh], true),
+    shown("aes128-ctr", &[OpenSsh, AsyncSsh], true),
+    shown("aes192-ctr", &[OpenSsh, AsyncSsh], true),
+    shown("aes256-ctr", &[OpenSsh, AsyncSsh], true),
+    shown("aes128-cbc", &[OpenSsh, AsyncSsh], true),
+    shown("aes192-cbc", &[OpenSsh, AsyncSsh], false),
+    shown("aes256-cbc", &[OpenSsh, AsyncSsh], false),
+    shown("3des-cbc", &[OpenSsh, AsyncSsh], true),
+];
+
+/// MACs.
+pub const MACS: &[Evidence] = &[
+    shown("hmac-sha2-256-etm@openssh.com", &[OpenSsh, AsyncSsh], true),
+    shown("hmac-sha2-512-etm@openssh.com", &[OpenSsh, AsyncSsh], true),
+    shown("umac-128-etm@openssh.com", &[OpenSsh], true),
+    shown("umac-64-etm@openssh.com", &[OpenSsh], true),
+    shown("hmac-sha2-256", &[OpenSsh, AsyncSsh], true),
+    shown("hmac-sha2-512", &[OpenSsh, AsyncSsh], true),
+    shown("umac-128@openssh.com", &[OpenSsh], false),
+    shown("umac-64@openssh.com", &[OpenSsh], true),
+    shown("hmac-sha1-etm@openssh.com", &[OpenSsh, AsyncSsh], true),
+    shown("hmac-sha1", &[OpenSsh, AsyncSsh], true),
+    shown("hmac-sha1-96", &[OpenSsh, AsyncSsh], false),
+    shown("hmac-md5", &[OpenSsh, AsyncSsh], false),
+];
+
+/// The names of a table that `peer` negotiates.
+pub fn with_openssh(
+    table: &'static [Evidence],
+    peer: &crate::peer::Peer,
+) -> impl Iterator<Item = &'static str> + use<> {
+    let has_all = peer.is_v10_0();
+    table
+        .iter()
+        .filter(move |row| {
+            row.peers.contains(&OpenSsh) || (has_all && row.peers.contains(&OpenSsh10))
+        })
+        .map(|row| row.name)
+}
