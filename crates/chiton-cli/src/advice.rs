@@ -234,6 +234,7 @@ fn sftp_operation(operation: &str) -> (&str, &str) {
         "create_dir" => ("make the remote directory", "; is it there already?"),
         "remove_dir" => ("remove the remote directory", "; is it empty?"),
         "remove_file" => ("remove remote", "; is it a directory?"),
+        "copy" => ("copy remote", "; are both the same file?"),
         "rename" => ("rename remote", "; is the new name taken, or on another file system?"),
         "symlink" => ("make the remote link", "; is the name taken?"),
         "hard_link" => ("link remote", "; is the new name taken?"),

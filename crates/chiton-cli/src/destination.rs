@@ -1,5 +1,5 @@
 //! Where to connect: `[user@]host`, `ssh://[user@]host[:port]`, `[user@]host[:path]`,
-//! `sftp://[user@]host[:port][/path]`.
+//! `sftp://[user@]host[:port][/path]`, and the same with `scp://`.
 
 use core::fmt;
 
@@ -53,6 +53,14 @@ pub(crate) fn parse_ssh(text: &str) -> Result<Destination, DestinationError> {
         };
     }
     user_and_host(text)
+}
+
+/// Reads an operand of `scp`; `None` if it names a file of this machine.
+pub(crate) fn parse_scp(text: &[u8]) -> Result<Option<Destination>, DestinationError> {
+    if let Some(uri) = core::str::from_utf8(text).ok().and_then(|t| strip_scheme(t, "scp://")) {
+        return parse_uri(uri).map(Some);
+    }
+    path_colon(text).map(|_| parse_sftp(text)).transpose()
 }
 
 /// Reads the destination of `sftp`.

@@ -21,6 +21,7 @@ mod log;
 mod options;
 mod progress;
 mod reach;
+mod scp;
 mod session;
 mod sftp;
 mod sftp_server;
@@ -65,6 +66,13 @@ enum Command {
         #[arg(value_name = "OPTIONS… [user@]host [command…]", trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
         args: Vec<OsString>,
     },
+    /// Copy files between machines; options as OpenSSH's scp
+    #[command(disable_help_flag = true)]
+    Scp {
+        /// Options, what to copy and where to
+        #[arg(value_name = "OPTIONS… [[user@]host:]source… [[user@]host:]target", trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
+        args: Vec<OsString>,
+    },
     /// Move files; options as OpenSSH's sftp
     #[command(disable_help_flag = true)]
     Sftp {
@@ -104,8 +112,9 @@ type Main = fn(&[OsString]) -> u8;
 
 /// The subcommands that have their own command line and get it as it is, each with the name of
 /// OpenSSH's program that it stands in for.
-const RAW: [(&str, &str, Main); 5] = [
+const RAW: [(&str, &str, Main); 6] = [
     ("ssh", "ssh", ssh::main),
+    ("scp", "scp", scp::main),
     ("sftp", "sftp", sftp::main),
     ("sftp-server", "sftp-server", sftp_server::main),
     ("agent", "ssh-agent", agent::main),
@@ -144,6 +153,7 @@ fn dispatch(args: &[OsString]) -> u8 {
     };
     match program.command {
         Command::Ssh { args } => ssh::main(&args),
+        Command::Scp { args } => scp::main(&args),
         Command::Sftp { args } => sftp::main(&args),
         Command::SftpServer { args } => sftp_server::main(&args),
         Command::Agent { args } => agent::main(&args),

@@ -4,12 +4,15 @@
 use core::fmt;
 use std::{
     ffi::{OsStr, OsString},
-    os::unix::ffi::OsStrExt,
+    os::unix::ffi::{OsStrExt, OsStringExt},
     process::Stdio,
 };
 
-use chiton::{Client, Sftp};
-use tokio::process;
+use chiton::{Child, Client, Sftp};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    process,
+};
 
 use crate::{
     advice,
@@ -31,6 +34,11 @@ pub(crate) struct Reach {
     /// Every other option that concerns the connection, in order.
     items: Vec<Item>,
 }
+
+/// What comes from the other side, and what goes there.
+pub(crate) type Input = Box<dyn AsyncRead + Send + Unpin>;
+/// See [`Input`].
+pub(crate) type Output = Box<dyn AsyncWrite + Send + Unpin>;
 
 impl Reach {
     /// Takes an option that concerns the connection.
@@ -154,7 +162,31 @@ impl Reach {
             over_command(&command).await
         };
         let explain = |error| Failure::new(advice::explain(&error, Some(&target)));
-        Ok((sftp.map_err(explain)?, Other::Connection { client, target }))
+        Ok((sftp.map_err(explain)?, Other::Connection { client, target, child: None }))
+    }
+
+    /// Runs a command on the other side. What it writes to its standard error appears here.
+    pub(crate) async fn run(
+        &self,
+        to: &Destination,
+        command: &[u8],
+    ) -> Result<(Input, Output, Other)> {
+        if let Some(program) = &self.program {
+            let mut line = self.program_line(program, to);
+            let command = OsString::from_vec(command.to_vec());
+            line.extend(["--".into(), OsString::from(&to.host), command]);
+            let Spawned { input, output, name, child } = spawn(&line)?;
+            return Ok((Box::new(input), Box::new(output), Other::Program { name, child }));
+        }
+        let (client, target) = self.connect(to).await?;
+        let explain = |error| Failure::new(advice::explain(&error, Some(&target)));
+        let mut child = client.command(command).spawn().await.map_err(explain)?;
+        let (Some(input), Some(output)) = (child.stdout.take(), child.stdin.take()) else {
+            return Err(Failure::new("the command has no input and no output"));
+        };
+        show_errors(child.stderr.take());
+        let other = Other::Connection { client, target, child: Some(child) };
+        Ok((Box::new(input), Box::new(output), other))
     }
 
     async fn connect(&self, to: &Destination) -> Result<(Client, Box<Target>)> {
@@ -227,8 +259,16 @@ async fn sftp_over(spawned: Spawned) -> Result<(Sftp, Other)> {
 
 /// The other side, as long as it is needed.
 pub(crate) enum Other {
-    Connection { client: Client, target: Box<Target> },
-    Program { name: String, child: process::Child },
+    Connection {
+        client: Client,
+        target: Box<Target>,
+        /// The command that runs there.
+        child: Option<Child>,
+    },
+    Program {
+        name: String,
+        child: process::Child,
+    },
 }
 
 impl Other {
@@ -292,15 +332,28 @@ impl Other {
         }
     }
 
-    /// Says good-bye.
-    pub(crate) async fn end(self) {
+    /// Says good-bye. Of a command, gives its exit status: 255 if it has none.
+    pub(crate) async fn end(self) -> u8 {
         match self {
-            // Nobody needs it any more.
-            Self::Connection { client, .. } => drop(client.close().await),
-            Self::Program { mut child, .. } => drop(child.wait().await),
+            Self::Connection { client, child, .. } => {
+                let status = match child {
+                    Some(mut child) => child.wait().await.ok().and_then(|s| s.code()),
+                    None => Some(0),
+                };
+                // Nobody needs it any more.
+                drop(client.close().await);
+                status.map_or(FAILED, |code| u8::try_from(code).unwrap_or(FAILED))
+            }
+            Self::Program { mut child, .. } => {
+                let status = child.wait().await.ok().and_then(|status| status.code());
+                status.map_or(FAILED, |code| u8::try_from(code).unwrap_or(FAILED))
+            }
         }
     }
 }
+
+/// The exit status where there is none.
+const FAILED: u8 = 255;
 
 #[cfg(test)]
 mod tests {

@@ -72,11 +72,19 @@ pub(crate) enum Command {
     Cd(Option<Word>),
     Chmod {
         mode: u32,
+        /// `-h`: of a link itself.
+        link: bool,
         path: Word,
     },
     Chown {
         owner: Owner,
+        /// `-h`: of a link itself.
+        link: bool,
         path: Word,
+    },
+    Copy {
+        from: Word,
+        to: Word,
     },
     Df {
         human: bool,
@@ -130,7 +138,6 @@ pub(crate) enum Command {
 pub(crate) enum CommandError {
     Words(WordsError),
     Unknown(Vec<u8>),
-    Unsupported(&'static str),
     UnknownFlag { command: &'static str, flag: u8 },
     Missing { command: &'static str, usage: &'static str },
     TooMany { command: &'static str, usage: &'static str },
@@ -145,7 +152,6 @@ impl fmt::Display for CommandError {
             Self::Unknown(name) => {
                 write!(f, "Invalid command '{}'. Try 'help'.", name.escape_ascii())
             }
-            Self::Unsupported(name) => write!(f, "{name}: not supported yet"),
             Self::UnknownFlag { command, flag } => {
                 write!(f, "{command}: invalid flag -{}", flag.escape_ascii())
             }
@@ -167,9 +173,15 @@ impl fmt::Display for CommandError {
 pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("bye", "", "Quit"),
     ("cd", "[path]", "Change the remote directory; without a path, to where the session began"),
-    ("chgrp", "group path", "Set the group (a number) of a remote file"),
-    ("chmod", "mode path", "Set the permissions of a remote file to an octal mode"),
-    ("chown", "owner path", "Set the owner (a number) of a remote file"),
+    (
+        "chgrp",
+        "[-h] group path",
+        "Set the group (a number) of a remote file (-h: of a link itself)",
+    ),
+    ("chmod", "[-h] mode path", "Set the permissions of a remote file to an octal mode"),
+    ("chown", "[-h] owner path", "Set the owner (a number) of a remote file"),
+    ("copy", "oldpath newpath", "Copy a remote file on the other side"),
+    ("cp", "oldpath newpath", "Copy a remote file on the other side"),
     ("df", "[-hi] [path]", "Show how full the remote file system is"),
     ("exit", "", "Quit"),
     ("get", "[-afpR] remote [local]", "Download files"),
@@ -200,6 +212,7 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
 /// Other names OpenSSH has for commands.
 const ALIASES: &[(&str, &str)] = &[
     ("chdir", "cd"),
+    ("cp", "copy"),
     ("dir", "ls"),
     ("lchdir", "lcd"),
     ("mget", "get"),
@@ -239,9 +252,6 @@ fn parse_command(line: &[u8]) -> Result<Command, CommandError> {
     let lower = first.bytes().to_ascii_lowercase();
     let is = |name: &str| name.as_bytes() == lower;
     let unknown = || CommandError::Unknown(first.bytes().to_vec());
-    if is("copy") || is("cp") {
-        return Err(CommandError::Unsupported("copy"));
-    }
     let alias = ALIASES.iter().find(|(alias, _)| is(alias)).map(|(_, name)| name.as_bytes());
     let wanted = alias.unwrap_or(&lower);
     let found = COMMANDS.iter().find(|(name, ..)| name.as_bytes() == wanted);
@@ -289,6 +299,16 @@ impl Args<'_> {
         Ok(())
     }
 
+    /// The only flag that there is.
+    fn flag(&mut self, only: u8) -> Result<bool, CommandError> {
+        let mut given = false;
+        self.flags(|flag| {
+            given |= flag == only;
+            flag == only
+        })?;
+        Ok(given)
+    }
+
     fn optional(&mut self) -> Option<Word> {
         let (first, rest) = self.words.split_first()?;
         self.words = rest;
@@ -333,25 +353,23 @@ fn other(name: &'static str, args: &mut Args<'_>) -> Result<Command, CommandErro
     Ok(match name {
         "bye" => Command::Bye,
         "cd" => Command::Cd(args.optional()),
-        "chmod" => Command::Chmod { mode: mode(&args.required()?)?, path: args.required()? },
-        "chown" => {
-            let owner = Owner::User(number(&args.required()?)?);
-            Command::Chown { owner, path: args.required()? }
+        "chmod" => {
+            let link = args.flag(b'h')?;
+            Command::Chmod { mode: mode(&args.required()?)?, link, path: args.required()? }
         }
-        "chgrp" => {
-            let owner = Owner::Group(number(&args.required()?)?);
-            Command::Chown { owner, path: args.required()? }
+        "chown" | "chgrp" => {
+            let link = args.flag(b'h')?;
+            let number = number(&args.required()?)?;
+            let owner = if name == "chown" { Owner::User(number) } else { Owner::Group(number) };
+            Command::Chown { owner, link, path: args.required()? }
         }
+        "copy" => Command::Copy { from: args.required()?, to: args.required()? },
         "df" => df(args)?,
         "help" => Command::Help,
         "lcd" => Command::Lcd(args.optional()),
         "lmkdir" => Command::Lmkdir(args.required()?),
         "ln" => {
-            let mut symbolic = false;
-            args.flags(|flag| {
-                symbolic |= flag == b's';
-                flag == b's'
-            })?;
+            let symbolic = args.flag(b's')?;
             Command::Ln { symbolic, target: args.required()?, link: args.required()? }
         }
         "lpwd" => Command::Lpwd,
@@ -361,11 +379,7 @@ fn other(name: &'static str, args: &mut Args<'_>) -> Result<Command, CommandErro
         "progress" => Command::Progress,
         "pwd" => Command::Pwd,
         "rename" => {
-            let mut exclusive = false;
-            args.flags(|flag| {
-                exclusive |= flag == b'l';
-                flag == b'l'
-            })?;
+            let exclusive = args.flag(b'l')?;
             Command::Rename { exclusive, from: args.required()?, to: args.required()? }
         }
         "rm" => Command::Rm(args.required()?),
@@ -500,12 +514,16 @@ mod tests {
 
     #[test]
     fn modes_and_numbers_are_checked() {
-        assert_eq!(command("chmod 0644 f"), Ok(Command::Chmod { mode: 0o644, path: word("f") }));
+        assert_eq!(
+            command("chmod 0644 f"),
+            Ok(Command::Chmod { mode: 0o644, link: false, path: word("f") })
+        );
         assert!(matches!(command("chmod 888 f"), Err(CommandError::BadMode(_))));
         assert!(matches!(command("chmod 17777 f"), Err(CommandError::BadMode(_))));
         assert!(matches!(command("chown bob f"), Err(CommandError::BadNumber(_))));
-        let group = Command::Chown { owner: Owner::Group(7), path: word("f") };
-        assert_eq!(command("chgrp 7 f"), Ok(group));
+        let group = |link| Command::Chown { owner: Owner::Group(7), link, path: word("f") };
+        assert_eq!(command("chgrp 7 f"), Ok(group(false)));
+        assert_eq!(command("chgrp -h 7 f"), Ok(group(true)));
         assert_eq!(command("lumask 022"), Ok(Command::Lumask(0o022)));
     }
 
@@ -527,7 +545,7 @@ mod tests {
     #[test]
     fn what_is_no_command_is_named() {
         assert_eq!(command("fetch x"), Err(CommandError::Unknown(b"fetch".to_vec())));
-        assert_eq!(command("cp a b"), Err(CommandError::Unsupported("copy")));
+        assert_eq!(command("cp a b"), command("copy a b"));
         assert!(matches!(command("rm 'x"), Err(CommandError::Words(_))));
         assert!(matches!(command("rm ''"), Err(CommandError::Missing { .. })));
     }

@@ -25,9 +25,19 @@ pub(crate) trait Tree {
 /// The paths a word stands for, in order. A word without a pattern stands for itself, whether
 /// there is such a file or not; a pattern that fits nothing is an error.
 pub(crate) async fn expand(word: &Word, tree: &impl Tree) -> Result<Vec<Vec<u8>>> {
-    let Some(pattern) = PathPattern::parse(word) else {
-        return Ok(vec![word.bytes().to_vec()]);
-    };
+    match matches(word, tree).await? {
+        None => Ok(vec![word.bytes().to_vec()]),
+        Some(paths) if paths.is_empty() => {
+            let word = super::show(word.bytes());
+            Err(Failure::new(format_args!("no file fits \"{word}\"")))
+        }
+        Some(paths) => Ok(paths),
+    }
+}
+
+/// The paths that fit a pattern, in order; `None` if the word has no pattern.
+pub(crate) async fn matches(word: &Word, tree: &impl Tree) -> Result<Option<Vec<Vec<u8>>>> {
+    let Some(pattern) = PathPattern::parse(word) else { return Ok(None) };
     let start = if pattern.absolute { b"/".to_vec() } else { Vec::new() };
     let mut paths = vec![start];
     let mut components = pattern.components.iter().peekable();
@@ -47,12 +57,8 @@ pub(crate) async fn expand(word: &Word, tree: &impl Tree) -> Result<Vec<Vec<u8>>
         }
         paths = directories;
     }
-    if paths.is_empty() {
-        let word = super::show(word.bytes());
-        return Err(Failure::new(format_args!("no file fits \"{word}\"")));
-    }
     paths.sort();
-    Ok(paths)
+    Ok(Some(paths))
 }
 
 /// Goes one component deeper.

@@ -245,12 +245,16 @@ impl Interpreter {
     async fn change(&self, command: Command) -> Result<Outcome> {
         let sftp = &self.remote.sftp;
         match command {
-            Command::Chmod { mode, path } => {
+            Command::Chmod { mode, link, path } => {
                 let attrs = Attrs::with_mode(mode);
-                return self.set(&path, "mode", |_| attrs).await;
+                return self.set(&path, link, "mode", |_| attrs).await;
             }
-            Command::Chown { owner, path } => {
-                return self.set(&path, "owner", |now| with_owner(now, owner)).await;
+            Command::Chown { owner, link, path } => {
+                return self.set(&path, link, "owner", |now| with_owner(now, owner)).await;
+            }
+            Command::Copy { from, to } => {
+                let (from, to) = (self.remote.path(&from), self.remote.path(&to));
+                return self.remote.copy(&from, &to).await.map(|()| Outcome::Done);
             }
             Command::Mkdir(word) => {
                 sftp.create_dir(self.remote.path(&word)).await.map_err(explain)?;
@@ -297,6 +301,7 @@ impl Interpreter {
     async fn set(
         &self,
         word: &Word,
+        link: bool,
         what: &str,
         attrs: impl Fn(&Attrs) -> Attrs,
     ) -> Result<Outcome> {
@@ -304,8 +309,14 @@ impl Interpreter {
         for path in self.remote.expand(word).await? {
             self.mention(&format!("Changing {what} on"), &path);
             let set = async {
-                let now = self.remote.metadata(&path).await?;
-                let set = self.remote.sftp.set_attrs(path.as_slice(), &attrs(&now)).await;
+                let sftp = &self.remote.sftp;
+                let set = if link {
+                    let now = sftp.symlink_metadata(path.as_slice()).await.map_err(explain)?;
+                    sftp.set_symlink_attrs(path.as_slice(), &attrs(&now)).await
+                } else {
+                    let now = self.remote.metadata(&path).await?;
+                    sftp.set_attrs(path.as_slice(), &attrs(&now)).await
+                };
                 set.map_err(explain)
             };
             if let Err(failure) = set.await {

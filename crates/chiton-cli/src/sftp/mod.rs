@@ -1,15 +1,15 @@
 //! `chiton sftp`: files on another machine, by commands typed or in a batch file.
 
-mod command;
+pub(crate) mod command;
 mod editor;
-mod folder;
-mod glob;
+pub(crate) mod folder;
+pub(crate) mod glob;
 mod interpreter;
 mod listing;
-mod pattern;
-mod remote;
-mod transfer;
-mod words;
+pub(crate) mod pattern;
+pub(crate) mod remote;
+pub(crate) mod transfer;
+pub(crate) mod words;
 
 use std::{
     ffi::OsString,
@@ -208,7 +208,14 @@ async fn run(invocation: Invocation) -> Result<u8> {
         log::set_level(Level::Error);
     }
     let quiet = settings.quiet;
-    let manner = Manner { quiet, progress: !quiet, in_place: false, pace: settings.pace };
+    let manner = Manner {
+        quiet,
+        progress: !quiet,
+        in_place: false,
+        follow: false,
+        resumable: true,
+        pace: settings.pace,
+    };
     let interpreter = Interpreter { remote, flags: settings.flags, manner };
     let batch = settings.batch.is_some();
     let mut session = Session { other, interpreter, lines, batch };

@@ -102,9 +102,20 @@ pub(crate) struct PathPattern {
     pub(crate) components: Vec<Component>,
     /// True if it ends in a slash: only directories fit.
     pub(crate) directory: bool,
+    /// What it was read from, without quotes.
+    text: Vec<u8>,
 }
 
 impl PathPattern {
+    /// True if it is a pattern for one name, which fits; or the text of the name itself.
+    pub(crate) fn matches_name(&self, name: &[u8]) -> bool {
+        let fits = match self.components.as_slice() {
+            [Component::Pattern(pattern)] => pattern.matches(name),
+            _ => false,
+        };
+        fits || self.text == name
+    }
+
     /// Reads a word; `None` if there is no pattern in it.
     pub(crate) fn parse(word: &Word) -> Option<Self> {
         let marked: Vec<(u8, bool)> = word.marked().collect();
@@ -118,6 +129,7 @@ impl PathPattern {
             absolute: is_slash(marked.first()),
             components,
             directory: is_slash(marked.last()),
+            text: word.bytes().to_vec(),
         })
     }
 }

@@ -1,9 +1,13 @@
 //! The other side as `sftp` sees it: a current directory, and files named from there.
 
-use chiton::{Sftp, sftp::DirEntry};
-use sftp::{Attrs, FileType};
+use chiton::{
+    Sftp,
+    sftp::{DirEntry, OpenOptions},
+};
+use sftp::{Attrs, Extension, FileType};
 
 use super::{
+    folder::MODE,
     glob::{self, Tree},
     listing::Entry,
     words::Word,
@@ -32,6 +36,11 @@ impl Remote {
     pub(crate) async fn new(sftp: Sftp) -> Result<Self> {
         let start = sftp.canonicalize(".").await.map_err(explain)?.into_bytes();
         Ok(Self { sftp, directory: start.clone(), start })
+    }
+
+    /// A session whose paths are the server's to complete: without a current directory.
+    pub(crate) fn relative(sftp: Sftp) -> Self {
+        Self { sftp, directory: Vec::new(), start: Vec::new() }
     }
 
     /// The path of a word, from the current directory on.
@@ -89,6 +98,28 @@ impl Remote {
         }
     }
 
+    /// Copies a file on the other side: without its coming here, if the server can do that.
+    pub(crate) async fn copy(&self, from: &[u8], to: &[u8]) -> Result<()> {
+        let attrs = self.metadata(from).await?;
+        let mut source = self.sftp.open_file(from).await.map_err(explain)?;
+        let mut options = OpenOptions::new().write(true).create(true).truncate(true);
+        if let Some(permissions) = attrs.permissions {
+            options = options.mode(permissions.mode() & MODE);
+        }
+        let mut target = options.open(&self.sftp, to).await.map_err(explain)?;
+        if self.sftp.has(Extension::CopyData) {
+            source.copy_range_to(0, None, &target, 0).await.map_err(explain)?;
+        } else {
+            let through = tokio::io::copy(&mut source, &mut target).await;
+            through.map_err(|error| {
+                let (from, to) = (super::show(from), super::show(to));
+                Failure::new(format_args!("cannot copy \"{from}\" to \"{to}\": {error}"))
+            })?;
+        }
+        source.close().await.map_err(explain)?;
+        target.close().await.map_err(explain)
+    }
+
     pub(crate) async fn read_dir(&self, path: &[u8]) -> Result<Vec<DirEntry>> {
         self.sftp.list_dir(path).await.map_err(explain)
     }
@@ -96,6 +127,7 @@ impl Remote {
 
 impl Tree for Remote {
     async fn list(&self, directory: &[u8]) -> Result<Vec<(Vec<u8>, bool)>> {
+        let directory = if directory.is_empty() { b"." } else { directory };
         let entries = self.read_dir(directory).await?;
         Ok(entries
             .into_iter()

@@ -12,7 +12,7 @@ use chiton::{
     error::{Error, SftpErrorKind},
     sftp::{DirEntry, Progress as Done},
 };
-use sftp::{Attrs, attrs::Times, path::file_name};
+use sftp::{Attrs, FileType, attrs::Times, path::file_name};
 
 use super::{
     command::TransferFlags,
@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// How deep a tree may be: what is deeper is a loop or a trap (OpenSSH has the same bound).
-const MAX_DEPTH: u32 = 64;
+pub(crate) const MAX_DEPTH: u32 = 64;
 
 /// What transfers say and show.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +38,10 @@ pub(crate) struct Manner {
     pub(crate) progress: bool,
     /// Files that are there are not emptied before they are written over.
     pub(crate) in_place: bool,
+    /// Links in trees are taken for what they lead to.
+    pub(crate) follow: bool,
+    /// There is a command that goes on with what was broken off.
+    pub(crate) resumable: bool,
     pub(crate) pace: Pace,
 }
 
@@ -187,14 +191,14 @@ impl Transfers<'_> {
         }
     }
 
-    async fn get_one(&self, remote: &[u8], local: &Path) -> Result<Complete> {
+    pub(crate) async fn get_one(&self, remote: &[u8], local: &Path) -> Result<Complete> {
         let attrs = self.remote.find(remote).await?;
         if attrs.is_dir() {
             if self.flags.recursive {
                 return self.get_tree(remote, local).await;
             }
             let remote = show(remote);
-            return Err(Failure::new(format_args!("\"{remote}\" is a directory; get -R takes it")));
+            return Err(Failure::new(format_args!("\"{remote}\" is a directory; -r takes it")));
         }
         self.get_file(remote, local, None, &attrs).await.map(|()| true)
     }
@@ -242,6 +246,14 @@ impl Transfers<'_> {
         for DirEntry { file_name, attrs, .. } in entries {
             // The library lets no name pass that is not a single component.
             let path = glob::join(remote, &file_name);
+            let followed = self.manner.follow && file_type(&attrs) == Some(FileType::Symlink);
+            let attrs = match if followed { self.remote.metadata(&path).await } else { Ok(attrs) } {
+                Ok(attrs) => attrs,
+                Err(failure) => {
+                    complete = self.told(Err(failure));
+                    continue;
+                }
+            };
             if attrs.is_dir() {
                 let place = Place::In(folder.clone(), file_name);
                 let depth = depth.saturating_add(1);
@@ -270,7 +282,7 @@ impl Transfers<'_> {
     ) -> Result<()> {
         let shown = show_path(local);
         self.announce("Fetching", &show(remote), &shown);
-        let partial = Partial::new(shown, "reget");
+        let partial = Partial::new(shown, self.manner.resumable.then_some("reget"));
         let progress = self.progress(remote);
         let bar = Arc::clone(&progress);
         let mut get = as_told!(self.remote.sftp.get(remote, local), self);
@@ -305,14 +317,14 @@ impl Transfers<'_> {
         Ok(())
     }
 
-    async fn put_one(&self, local: &Path, remote: &[u8]) -> Result<Complete> {
+    pub(crate) async fn put_one(&self, local: &Path, remote: &[u8]) -> Result<Complete> {
         let metadata = fs::metadata(local).map_err(|e| Failure::local("upload", local, &e))?;
         if metadata.is_dir() {
             if self.flags.recursive {
                 return self.put_tree(local, remote).await;
             }
             let local = show_path(local);
-            return Err(Failure::new(format_args!("{local} is a directory; put -R takes it")));
+            return Err(Failure::new(format_args!("{local} is a directory; -r takes it")));
         }
         if !metadata.is_file() {
             let local = show_path(local);
@@ -334,7 +346,7 @@ impl Transfers<'_> {
             if !self.manner.quiet {
                 print(format_args!("Entering {}", show(local.as_os_str().as_bytes())));
             }
-            let listed = list_local(&local);
+            let listed = list_local(&local, self.manner.follow);
             let entries = match (listed, self.make_remote_directory(&remote).await) {
                 (Ok(entries), Ok(())) => entries,
                 (Err(failure), _) | (_, Err(failure)) => {
@@ -370,7 +382,8 @@ impl Transfers<'_> {
     async fn put_file(&self, local: &Path, remote: &[u8], metadata: &fs::Metadata) -> Result<()> {
         let shown = show(remote);
         self.announce("Uploading", &show(local.as_os_str().as_bytes()), &shown);
-        let partial = Partial::new(format!("remote {shown}"), "reput");
+        let partial =
+            Partial::new(format!("remote {shown}"), self.manner.resumable.then_some("reput"));
         let progress = self.progress(local.as_os_str().as_bytes());
         let bar = Arc::clone(&progress);
         let sent = as_told!(self.remote.sftp.put(local, remote), self)
@@ -391,7 +404,7 @@ impl Transfers<'_> {
     }
 
     /// Makes a directory unless it is there.
-    async fn make_remote_directory(&self, path: &[u8]) -> Result<()> {
+    pub(crate) async fn make_remote_directory(&self, path: &[u8]) -> Result<()> {
         match self.remote.sftp.create_dir(path).await {
             Ok(()) => Ok(()),
             Err(error) => match self.remote.metadata(path).await {
@@ -418,13 +431,16 @@ fn too_deep(path: &str) -> Failure {
     Failure::new(format_args!("\"{path}\" is more than {MAX_DEPTH} directories deep: left out"))
 }
 
-/// The files in a local directory by name; links are not followed.
-fn list_local(path: &Path) -> Result<Vec<(PathBuf, fs::Metadata)>> {
+/// The files in a local directory by name; links are followed if asked for.
+fn list_local(path: &Path, follow: bool) -> Result<Vec<(PathBuf, fs::Metadata)>> {
     let cannot = |error| Failure::local("read the directory", path, &error);
     let mut entries = Vec::new();
     for entry in fs::read_dir(path).map_err(cannot)? {
-        let entry = entry.map_err(cannot)?;
-        entries.push((entry.path(), entry.metadata().map_err(cannot)?));
+        let path = entry.map_err(cannot)?.path();
+        let metadata = if follow { fs::metadata(&path) } else { fs::symlink_metadata(&path) };
+        // A link that leads nowhere, or a file that is gone meanwhile, is told when it is its turn.
+        let metadata = metadata.or_else(|_| fs::symlink_metadata(&path)).map_err(cannot)?;
+        entries.push((path, metadata));
     }
     entries.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(entries)
@@ -449,13 +465,18 @@ enum Place<'a> {
 /// A file that is being written. If the transfer is broken off, the user is told.
 struct Partial {
     file: String,
-    again: &'static str,
+    /// The command that goes on with it.
+    again: Option<&'static str>,
     told: bool,
 }
 
 impl Partial {
-    fn new(file: String, again: &'static str) -> Self {
+    fn new(file: String, again: Option<&'static str>) -> Self {
         Self { file, again, told: false }
+    }
+
+    fn advice(&self) -> String {
+        self.again.map(|again| format!("; {again} goes on")).unwrap_or_default()
     }
 
     /// Takes the transfer's result, and says in its error what is left behind.
@@ -479,15 +500,15 @@ impl Partial {
         };
         let failure = explain(error);
         let Some(left) = left else { return Err(failure) };
-        let Self { file, again, .. } = &self;
-        Err(Failure::new(format_args!("{failure}. {file} is incomplete{left}; {again} goes on")))
+        let (file, again) = (&self.file, self.advice());
+        Err(Failure::new(format_args!("{failure}. {file} is incomplete{left}{again}")))
     }
 }
 
 impl Drop for Partial {
     fn drop(&mut self) {
         if !self.told {
-            say!(Error, "{} is incomplete; {} goes on.", self.file, self.again);
+            say!(Error, "{} is incomplete{}.", self.file, self.advice());
         }
     }
 }
@@ -498,9 +519,9 @@ mod tests {
 
     #[test]
     fn a_transfer_that_failed_says_what_is_left() {
-        let whole = Partial::new("f".into(), "reget").check(Ok(7));
+        let whole = Partial::new("f".into(), Some("reget")).check(Ok(7));
         assert_eq!(whole, Ok(()));
-        let error = Partial::new("f".into(), "reget").check(Err(Error::Closed)).unwrap_err();
+        let error = Partial::new("f".into(), Some("reget")).check(Err(Error::Closed)).unwrap_err();
         assert!(!error.to_string().contains("incomplete"));
     }
 }

@@ -21,6 +21,37 @@ impl Word {
         Self { bytes: bytes.to_vec(), literal: vec![true; bytes.len()] }
     }
 
+    /// A pattern, in which only a backslash takes meaning away.
+    pub(crate) fn pattern(text: &[u8]) -> Self {
+        let mut word = Self::default();
+        let mut bytes = text.iter().copied();
+        while let Some(byte) = bytes.next() {
+            match byte {
+                b'\\' => word.push(bytes.next().unwrap_or(b'\\'), true),
+                _ => word.push(byte, false),
+            }
+        }
+        word
+    }
+
+    /// What a shell makes of a word that it does not split: quotes and backslashes take meaning
+    /// away.
+    pub(crate) fn shell(text: &[u8]) -> Self {
+        let mut word = Self::default();
+        let mut quote: Option<u8> = None;
+        let mut bytes = text.iter().copied();
+        while let Some(byte) = bytes.next() {
+            match (quote, byte) {
+                (None, b'"' | b'\'') => quote = Some(byte),
+                (Some(open), _) if byte == open => quote = None,
+                (None | Some(b'"'), b'\\') => word.push(bytes.next().unwrap_or(b'\\'), true),
+                (None, _) => word.push(byte, false),
+                (Some(_), _) => word.push(byte, true),
+            }
+        }
+        word
+    }
+
     /// The text with quotes and backslashes taken away.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -120,6 +151,16 @@ mod tests {
     #[test]
     fn a_backslash_takes_meaning_away() {
         assert_eq!(texts(r"a\ b \#c \\"), ["a b", "#c", "\\"]);
+    }
+
+    #[test]
+    fn patterns_know_backslashes_only_and_shells_quotes_too() {
+        let marks = |word: Word| {
+            word.marked().map(|(byte, literal)| (char::from(byte), literal)).collect::<Vec<_>>()
+        };
+        assert_eq!(marks(Word::pattern(br"\*'*")), [('*', true), ('\'', false), ('*', false)]);
+        assert_eq!(marks(Word::shell(br#"*'*'"\*""#)), [('*', false), ('*', true), ('*', true)]);
+        assert_eq!(Word::pattern(br"a\").bytes(), br"a\");
     }
 
     #[test]

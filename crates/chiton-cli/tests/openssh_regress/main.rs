@@ -23,6 +23,11 @@ mod our_sftp {
     }
 
     #[test]
+    fn sftp_cmds() {
+        run("sftp-cmds", 34, 34);
+    }
+
+    #[test]
     fn sftp_glob() {
         run("sftp-glob", 15, 15);
     }
@@ -45,5 +50,77 @@ mod our_sftp {
     #[test]
     fn sftp_uri() {
         run("sftp-uri", 4, 4);
+    }
+}
+
+/// Our `scp`, on both sides of the old protocol and against OpenSSH's `sftp-server`.
+#[cfg(test)]
+mod our_scp {
+    use super::suite::{Programs, Suite};
+
+    fn run(script: &str, checks: usize, calls: usize) {
+        let suite = Suite::new(script, Programs { scp: true, ..Programs::default() });
+        suite.run(checks).called("scp", calls);
+    }
+
+    #[test]
+    fn scp() {
+        run("scp", 54, 116);
+    }
+
+    #[test]
+    fn scp3() {
+        run("scp3", 8, 18);
+    }
+
+    #[test]
+    fn scp_uri() {
+        run("scp-uri", 12, 18);
+    }
+}
+
+/// OpenSSH's `sftp` and `scp` against our `sftp-server`.
+#[cfg(test)]
+mod our_sftp_server {
+    use super::suite::{Programs, Suite};
+
+    fn run(script: &str, checks: usize, calls: usize) {
+        let suite = Suite::new(script, Programs { sftp_server: true, ..Programs::default() });
+        suite.run(checks).called("sftp-server", calls);
+    }
+
+    #[test]
+    fn sftp() {
+        run("sftp", 12, 12);
+    }
+
+    #[test]
+    fn sftp_cmds() {
+        run("sftp-cmds", 34, 34);
+    }
+
+    #[test]
+    fn sftp_glob() {
+        run("sftp-glob", 15, 15);
+    }
+
+    #[test]
+    fn sftp_badcmds() {
+        run("sftp-badcmds", 7, 7);
+    }
+
+    #[test]
+    fn sftp_batch() {
+        run("sftp-batch", 4, 4);
+    }
+
+    #[test]
+    fn sftp_perm() {
+        run("sftp-perm", 23, 74);
+    }
+
+    #[test]
+    fn scp() {
+        run("scp", 54, 46);
     }
 }

@@ -1,9 +1,11 @@
-//! The program as a user runs it: `ssh` and `sftp` against `sshd`, all of them `chiton`.
+//! The program as a user runs it: `ssh`, `scp` and `sftp` against `sshd`, all of them `chiton`.
 
 #[cfg(test)]
 mod agent;
 #[cfg(test)]
 mod place;
+#[cfg(test)]
+mod scp;
 #[cfg(test)]
 mod sftp;
 #[cfg(test)]

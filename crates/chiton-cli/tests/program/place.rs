@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
@@ -54,6 +54,11 @@ impl Place {
         let path = |name: &str| folder.path().join(name);
         fs::create_dir(path("root")).unwrap();
         fs::create_dir(path("home")).unwrap();
+        // Commands on the other side find an `scp`, and it is this program.
+        fs::create_dir(path("bin")).unwrap();
+        symlink(env!("CARGO_BIN_EXE_chiton"), path("bin/scp")).unwrap();
+        let commands = std::env::var("PATH").unwrap_or_default();
+        let commands = format!("{}:{commands}", path("bin").display());
         let host = write_key(&path("host_key"));
         let user = write_key(&path("key"));
         fs::write(path("authorized_keys"), user.public().to_openssh("user")).unwrap();
@@ -64,6 +69,7 @@ impl Place {
             .args(["--authorized-keys".as_ref(), path("authorized_keys").as_os_str()])
             .args(["--password-file".as_ref(), path("password").as_os_str()])
             .args(["--sftp-root".as_ref(), path("root").as_os_str()])
+            .env("PATH", commands)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
