@@ -1,5 +1,5 @@
 //! The peers that the interop tests run against: Debian 12's OpenSSH 9.2 and the 10.0 of its
-//! backports.
+//! backports, and other clients of SFTP.
 //!
 //! A peer that cannot be had is a failure that says what to do; it is never skipped, since a test
 //! that did not run looks the same as one that passed.
@@ -11,6 +11,26 @@ use std::process::Command;
 use crate::command::{Done, Failure, output, run, stdout, workspace};
 
 const INSTALLED: [&str; 3] = ["openssh-server", "openssh-client", "openssh-sftp-server"];
+
+/// Other clients of SFTP, and what paramiko is installed with.
+const CLIENTS: [&str; 5] = ["curl", "lftp", "rclone", "sshfs", "python3-venv"];
+
+/// The programs of [`INSTALLED`] and [`CLIENTS`] that tests run.
+const PROGRAMS: [&str; 8] = [
+    "/usr/sbin/sshd",
+    "/usr/bin/ssh",
+    "/usr/bin/sftp",
+    "/usr/bin/ssh-keygen",
+    "/usr/bin/curl",
+    "/usr/bin/lftp",
+    "/usr/bin/rclone",
+    "/usr/bin/sshfs",
+];
+
+/// The version of paramiko, a client that is no program.
+const PARAMIKO: &str = "5.1.0";
+
+const PARAMIKO_VERSION: &str = "import paramiko; print(paramiko.__version__)";
 
 /// OpenSSH's own regression tests: where they are put, the package, and its suite.
 const REGRESS: (&str, &str, &str) = ("openssh-9.2-tests", "openssh-tests", "bookworm");
@@ -50,6 +70,7 @@ pub(crate) fn fetch() -> Done {
         let version = check(peer, &found)?;
         eprintln!("xtask: peer {version} in {}", found.display());
     }
+    fetch_paramiko()?;
     fetch_regress()
 }
 
@@ -78,11 +99,13 @@ fn version_of(ssh: &Path) -> String {
     }
 }
 
-/// Installs Debian's OpenSSH where it is missing.
+/// Installs Debian's OpenSSH, and other clients of SFTP, where they are missing.
 fn install_system() -> Done {
-    let programs = ["/usr/sbin/sshd", "/usr/bin/ssh", "/usr/bin/sftp", "/usr/bin/ssh-keygen"];
-    let missing: Vec<&str> =
-        programs.into_iter().filter(|program| !Path::new(program).exists()).collect();
+    let mut missing: Vec<&str> =
+        PROGRAMS.into_iter().filter(|program| !Path::new(program).exists()).collect();
+    if !matches!(output(Command::new("python3").args(["-c", "import ensurepip"])), Ok((true, ..))) {
+        missing.push("python3-venv");
+    }
     if missing.is_empty() {
         return Ok(());
     }
@@ -90,11 +113,12 @@ fn install_system() -> Done {
     let is_debian = Path::new("/etc/debian_version").exists();
     if !(is_root && is_debian) {
         return Err(Failure::new(format!(
-            "the interop tests need OpenSSH, and {} is missing. Install it with:\n    \
-             sudo apt-get install {}\n(or the packages of your system that have sshd, ssh, sftp \
-             and ssh-keygen), then run this again",
+            "the interop tests need OpenSSH and other clients, and {} is missing. Install it \
+             with:\n    sudo apt-get install {} {}\n(or the packages of your system that have \
+             these programs), then run this again",
             missing.join(", "),
             INSTALLED.join(" "),
+            CLIENTS.join(" "),
         )));
     }
     let apt = |arguments: &[&str]| {
@@ -105,7 +129,34 @@ fn install_system() -> Done {
     apt(&["update", "-qq"])?;
     let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
     install.extend(INSTALLED);
+    install.extend(CLIENTS);
     apt(&install)
+}
+
+/// Puts Python's paramiko into an environment of its own where it is not there yet.
+fn fetch_paramiko() -> Done {
+    let folder = workspace().join("target/peers/paramiko");
+    let python = folder.join("bin/python");
+    let version = || match output(Command::new(&python).args(["-c", PARAMIKO_VERSION])) {
+        Ok((true, stdout, _)) => stdout.trim().to_owned(),
+        _ => String::new(),
+    };
+    if version() != PARAMIKO {
+        let wanted = format!("paramiko=={PARAMIKO}");
+        let made = run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))
+            .and_then(|()| {
+                run(Command::new(&python).args(["-m", "pip", "install", "--quiet", &wanted]))
+            });
+        made.map_err(|failure| {
+            Failure::new(format!(
+                "cannot get the peer paramiko: {failure}\nThe interop tests need {wanted} in a \
+                 Python environment (python3 -m venv) in {}",
+                folder.display(),
+            ))
+        })?;
+    }
+    eprintln!("xtask: peer paramiko {} in {}", version(), folder.display());
+    Ok(())
 }
 
 /// The folder of a peer that is not the system's own, downloaded where it is not there yet.
