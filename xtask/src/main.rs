@@ -4,6 +4,7 @@
 mod bench;
 mod checks;
 mod command;
+mod icount;
 mod peers;
 mod tests;
 
@@ -17,6 +18,7 @@ cargo xtask peers    only fetches the OpenSSH peers
 cargo xtask lint     clippy, documentation, no C in the program, no_std builds
 cargo xtask smoke    only the smoke run of the fuzz targets
 cargo xtask bench    chiton and other clients side by side; `bench --help` says more
+cargo xtask icount   instructions of the hot paths; with --update, what they may need from now on
 cargo xtask ci       formatting, lint, test: what a change must pass";
 
 fn main() -> ExitCode {
@@ -27,6 +29,8 @@ fn main() -> ExitCode {
         ["lint"] => checks::lint(),
         ["smoke"] => tests::smoke(),
         ["ci"] => checks::format().and_then(|()| checks::lint()).and_then(|()| tests::all()),
+        ["icount"] => icount::icount(false),
+        ["icount", "--update"] => icount::icount(true),
         ["bench", arguments @ ..] => bench::bench(arguments),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
