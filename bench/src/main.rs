@@ -133,8 +133,10 @@ fn run(run: &Run) -> Done {
     let out = run.out.clone().unwrap_or_else(|| folders.own().join("report"));
     for row in &rows {
         results.rows.push(bench.row(row)?);
+        // Whoever interrupts this has what was measured until then.
+        report::write(&results, &out)?;
     }
-    report::write(&results, &out)?;
+    eprintln!("bench: {} has results.md, results.json and chart.svg", out.display());
     println!("{}", report::markdown::page(&results));
     Ok(())
 }

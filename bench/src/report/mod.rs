@@ -21,7 +21,6 @@ pub(crate) fn write(results: &Results, folder: &Path) -> Done {
     ] {
         let path = folder.join(name);
         fs::write(&path, text).map_err(Failure::file(&path))?;
-        eprintln!("bench: {} is written", path.display());
     }
     Ok(())
 }
