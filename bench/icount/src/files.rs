@@ -1,15 +1,10 @@
-//! SFTP: requests and replies of a large file, and the plans behind them.
-
-use core::time::Duration;
-use std::collections::VecDeque;
+//! SFTP: requests and replies of a large file.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use sftp::{
     Attrs, OpenFlags,
     client::{Client, Handle, Response},
-    transfer::{Download, Options, Upload},
 };
-use ssh_wire::Time;
 
 use crate::{Done, check};
 
@@ -104,55 +99,4 @@ pub(crate) fn write() -> Done {
         }
     }
     check(confirmed == COUNT / DEPTH * DEPTH, "confirmations are missing")
-}
-
-/// The time at which a reply comes: each a little later.
-fn at(index: u64) -> Time {
-    Time::from_epoch(Duration::from_micros(200 * index))
-}
-
-pub(crate) fn plan_download() -> Done {
-    let size = u64::from(COUNT) * u64::from(REPLY);
-    let mut options = Options::new(REPLY);
-    options.size = Some(size);
-    let mut download = Download::new(&options);
-    let mut under_way = VecDeque::new();
-    let mut replies = 0;
-    while !download.is_done() {
-        while let Some(range) = download.next_read(at(replies)) {
-            under_way.push_back(range);
-        }
-        let range = under_way.pop_front().ok_or("nothing is under way")?;
-        replies += 1;
-        if range.offset < size {
-            download.on_data(range.offset, range.len, at(replies))?;
-        } else {
-            download.on_eof(range.offset, at(replies))?;
-        }
-    }
-    check(download.check(None)? == size, "a part is missing")
-}
-
-pub(crate) fn plan_upload() -> Done {
-    let size = u64::from(COUNT) * u64::from(REPLY);
-    let mut options = Options::new(REPLY);
-    options.size = Some(size);
-    let mut upload = Upload::new(&options);
-    let mut under_way = VecDeque::new();
-    let mut replies = 0;
-    while !upload.is_done() {
-        while let Some(range) = upload.next_write() {
-            if range.offset >= size {
-                upload.on_source_end();
-                break;
-            }
-            upload.on_sent(range.len, at(replies));
-            under_way.push_back(range);
-        }
-        if let Some(range) = under_way.pop_front() {
-            replies += 1;
-            upload.on_ack(range.offset, at(replies))?;
-        }
-    }
-    check(upload.check(None)? == size, "a part is missing")
 }

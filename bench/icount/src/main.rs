@@ -4,6 +4,7 @@
 mod files;
 mod mux;
 mod packets;
+mod plans;
 mod session;
 
 use std::error::Error;
@@ -20,8 +21,8 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("mux", mux::both_ways),
     ("sftp-read", files::read),
     ("sftp-write", files::write),
-    ("plan-download", files::plan_download),
-    ("plan-upload", files::plan_upload),
+    ("plan-download", plans::download),
+    ("plan-upload", plans::upload),
     ("session", session::both_ways),
 ];
 
