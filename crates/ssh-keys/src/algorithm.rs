@@ -223,11 +223,11 @@ pub enum SignatureAlgorithm {
     RsaSha256,
     /// `ssh-mldsa44-ed25519` (draft-ietf-sshm-composite-sigs).
     MlDsa44Ed25519,
+    /// `ssh-rsa` (RFC 4253 §6.6): RSA with SHA-1, which can be forged. For the host keys of old
+    /// servers, where somebody asks for it by name; nothing else finds it.
+    #[cfg(feature = "legacy")]
+    RsaSha1,
 }
-
-/// The names in the host key list of a key exchange: without certificates, the same names as
-/// those of signatures.
-pub type HostKeyAlgorithm = SignatureAlgorithm;
 
 impl SignatureAlgorithm {
     /// All of them, the preferred first.
@@ -258,6 +258,8 @@ impl SignatureAlgorithm {
             Self::RsaSha512 => "rsa-sha2-512",
             Self::RsaSha256 => "rsa-sha2-256",
             Self::MlDsa44Ed25519 => "ssh-mldsa44-ed25519",
+            #[cfg(feature = "legacy")]
+            Self::RsaSha1 => "ssh-rsa",
         }
     }
 
@@ -275,6 +277,8 @@ impl SignatureAlgorithm {
             | Self::SkEd25519
             | Self::SkEcdsaP256
             | Self::MlDsa44Ed25519 => self.key_type().certificate_name(),
+            #[cfg(feature = "legacy")]
+            Self::RsaSha1 => self.key_type().certificate_name(),
         }
     }
 
@@ -295,6 +299,15 @@ impl SignatureAlgorithm {
             algorithm.certificate_name() == name
                 || (algorithm.earlier_name().is_some() && earlier == Some(algorithm.key_type()))
         })
+    }
+
+    /// The algorithm that a signature is labelled with; [`Self::from_name`], and RSA with SHA-1.
+    pub(crate) fn of_label(label: &[u8]) -> Option<Self> {
+        match core::str::from_utf8(label).ok()? {
+            #[cfg(feature = "legacy")]
+            "ssh-rsa" => Some(Self::RsaSha1),
+            label => Self::from_name(label),
+        }
     }
 
     /// The name that the algorithm had before it was registered, and that is still read.
@@ -319,6 +332,8 @@ impl SignatureAlgorithm {
             Self::SkEcdsaP256 | Self::WebAuthnSkEcdsaP256 => KeyType::SkEcdsaP256,
             Self::RsaSha512 | Self::RsaSha256 => KeyType::Rsa,
             Self::MlDsa44Ed25519 => KeyType::MlDsa44Ed25519,
+            #[cfg(feature = "legacy")]
+            Self::RsaSha1 => KeyType::Rsa,
         }
     }
 
@@ -326,6 +341,8 @@ impl SignatureAlgorithm {
     #[must_use]
     pub const fn hash(self) -> HashAlgorithm {
         match self {
+            #[cfg(feature = "legacy")]
+            Self::RsaSha1 => HashAlgorithm::Sha1,
             Self::Ed25519 | Self::EcdsaP521 | Self::RsaSha512 | Self::MlDsa44Ed25519 => {
                 HashAlgorithm::Sha512
             }

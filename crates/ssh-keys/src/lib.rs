@@ -72,7 +72,7 @@ mod testing;
 #[cfg(test)]
 mod vectors;
 
-pub use algorithm::{HostKeyAlgorithm, KeyType, SignatureAlgorithm};
+pub use algorithm::{KeyType, SignatureAlgorithm};
 pub use certificate::{Certificate, Identity};
 pub use error::{
     FoundFormat, GenerationFailed, KeyError, PrivateKeyError, SignError, SignatureError,

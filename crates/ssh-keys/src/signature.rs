@@ -80,9 +80,7 @@ impl PublicKey {
         }
         let mut reader = Reader::new("signature", signature_blob);
         let name = reader.field("algorithm").string()?;
-        if core::str::from_utf8(name).ok().and_then(SignatureAlgorithm::from_name)
-            != Some(algorithm)
-        {
+        if SignatureAlgorithm::of_label(name) != Some(algorithm) {
             return Err(SignatureError::WrongAlgorithm { expected: algorithm, found: shown(name) });
         }
         reader.field("signature");

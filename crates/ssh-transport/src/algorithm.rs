@@ -8,8 +8,7 @@ use ssh_crypto::{
     hash::HashAlgorithm,
     mac::{HmacAlgorithm, UmacTag},
 };
-pub use ssh_keys::HostKeyAlgorithm;
-use ssh_keys::SignatureAlgorithm;
+use ssh_keys::{KeyType, SignatureAlgorithm};
 
 /// What an algorithm is for: the lists of `KEXINIT` (RFC 4253 §7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,7 +71,7 @@ mod sealed {
     impl Sealed for super::CompressionAlgorithm {}
     impl Sealed for super::CipherAlgorithm {}
     impl Sealed for super::MacAlgorithm {}
-    impl Sealed for super::SignatureAlgorithm {}
+    impl Sealed for super::HostKeyAlgorithm {}
 }
 
 /// A value that stands for an algorithm that both sides can agree on.
@@ -186,6 +185,35 @@ algorithms! {
 }
 
 algorithms! {
+    /// What the server's host key signs with, and whether it comes with a certificate.
+    HostKeyAlgorithm, HostKey;
+    Ed25519, "ssh-ed25519", "RFC 8709", Usual;
+    EcdsaP256, "ecdsa-sha2-nistp256", "RFC 5656", Usual;
+    EcdsaP384, "ecdsa-sha2-nistp384", "RFC 5656", Usual;
+    EcdsaP521, "ecdsa-sha2-nistp521", "RFC 5656", Usual;
+    SkEd25519, "sk-ssh-ed25519@openssh.com", "OpenSSH PROTOCOL.u2f", Usual;
+    SkEcdsaP256, "sk-ecdsa-sha2-nistp256@openssh.com", "OpenSSH PROTOCOL.u2f", Usual;
+    WebAuthnSkEcdsaP256, "webauthn-sk-ecdsa-sha2-nistp256@openssh.com", "OpenSSH PROTOCOL.u2f", Usual;
+    RsaSha512, "rsa-sha2-512", "RFC 8332", Usual;
+    RsaSha256, "rsa-sha2-256", "RFC 8332", Usual;
+    MlDsa44Ed25519, "ssh-mldsa44-ed25519", "draft-ietf-sshm-composite-sigs", Usual;
+    Ed25519Cert, "ssh-ed25519-cert-v01@openssh.com", "OpenSSH PROTOCOL.certkeys", Usual;
+    EcdsaP256Cert, "ecdsa-sha2-nistp256-cert-v01@openssh.com", "OpenSSH PROTOCOL.certkeys", Usual;
+    EcdsaP384Cert, "ecdsa-sha2-nistp384-cert-v01@openssh.com", "OpenSSH PROTOCOL.certkeys", Usual;
+    EcdsaP521Cert, "ecdsa-sha2-nistp521-cert-v01@openssh.com", "OpenSSH PROTOCOL.certkeys", Usual;
+    SkEd25519Cert, "sk-ssh-ed25519-cert-v01@openssh.com", "OpenSSH PROTOCOL.certkeys", Usual;
+    SkEcdsaP256Cert, "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com", "OpenSSH PROTOCOL.certkeys", Usual;
+    WebAuthnSkEcdsaP256Cert, "webauthn-sk-ecdsa-sha2-nistp256-cert-v01@openssh.com", "OpenSSH PROTOCOL.certkeys", Usual;
+    RsaSha512Cert, "rsa-sha2-512-cert-v01@openssh.com", "OpenSSH PROTOCOL.certkeys", Usual;
+    RsaSha256Cert, "rsa-sha2-256-cert-v01@openssh.com", "OpenSSH PROTOCOL.certkeys", Usual;
+    MlDsa44Ed25519Cert, "ssh-mldsa44-ed25519-cert", "draft-ietf-sshm-composite-sigs", Usual;
+    MlDsa44Ed25519OpenSsh, "ssh-mldsa44-ed25519@openssh.com", "the earlier name, of OpenSSH 10.4 and 10.5", OnRequest;
+    MlDsa44Ed25519CertOpenSsh, "ssh-mldsa44-ed25519-cert-v01@openssh.com", "the earlier name, of OpenSSH 10.4 and 10.5", OnRequest;
+    #[cfg(feature = "legacy")]
+    RsaSha1, "ssh-rsa", "RFC 4253", Legacy;
+}
+
+algorithms! {
     /// Ciphers.
     CipherAlgorithm, Cipher;
     Aes128Gcm, "aes128-gcm@openssh.com", "RFC 5647, draft-miller-sshm-aes-gcm", Usual;
@@ -293,6 +321,57 @@ impl KexAlgorithm {
     }
 }
 
+impl HostKeyAlgorithm {
+    /// How the key signs.
+    #[must_use]
+    pub const fn signature(self) -> SignatureAlgorithm {
+        match self {
+            Self::Ed25519 | Self::Ed25519Cert => SignatureAlgorithm::Ed25519,
+            Self::EcdsaP256 | Self::EcdsaP256Cert => SignatureAlgorithm::EcdsaP256,
+            Self::EcdsaP384 | Self::EcdsaP384Cert => SignatureAlgorithm::EcdsaP384,
+            Self::EcdsaP521 | Self::EcdsaP521Cert => SignatureAlgorithm::EcdsaP521,
+            Self::SkEd25519 | Self::SkEd25519Cert => SignatureAlgorithm::SkEd25519,
+            Self::SkEcdsaP256 | Self::SkEcdsaP256Cert => SignatureAlgorithm::SkEcdsaP256,
+            Self::WebAuthnSkEcdsaP256 | Self::WebAuthnSkEcdsaP256Cert => {
+                SignatureAlgorithm::WebAuthnSkEcdsaP256
+            }
+            Self::RsaSha512 | Self::RsaSha512Cert => SignatureAlgorithm::RsaSha512,
+            Self::RsaSha256 | Self::RsaSha256Cert => SignatureAlgorithm::RsaSha256,
+            Self::MlDsa44Ed25519
+            | Self::MlDsa44Ed25519Cert
+            | Self::MlDsa44Ed25519OpenSsh
+            | Self::MlDsa44Ed25519CertOpenSsh => SignatureAlgorithm::MlDsa44Ed25519,
+            #[cfg(feature = "legacy")]
+            Self::RsaSha1 => SignatureAlgorithm::RsaSha1,
+        }
+    }
+
+    /// The type of the key that signs.
+    #[must_use]
+    pub const fn key_type(self) -> KeyType {
+        self.signature().key_type()
+    }
+
+    /// Whether a certificate over the key is sent, and not the key alone.
+    #[must_use]
+    pub const fn is_certificate(self) -> bool {
+        matches!(
+            self,
+            Self::Ed25519Cert
+                | Self::EcdsaP256Cert
+                | Self::EcdsaP384Cert
+                | Self::EcdsaP521Cert
+                | Self::SkEd25519Cert
+                | Self::SkEcdsaP256Cert
+                | Self::WebAuthnSkEcdsaP256Cert
+                | Self::RsaSha512Cert
+                | Self::RsaSha256Cert
+                | Self::MlDsa44Ed25519Cert
+                | Self::MlDsa44Ed25519CertOpenSsh
+        )
+    }
+}
+
 impl CipherAlgorithm {
     /// Whether the cipher authenticates too, so that no MAC is negotiated for it.
     #[must_use]
@@ -378,22 +457,6 @@ impl MacAlgorithm {
             MacFunction::Hmac(hmac, _) => hmac.tag_len(),
             MacFunction::Umac(_) => ssh_crypto::mac::Umac::KEY_LEN,
         }
-    }
-}
-
-impl Algorithm for SignatureAlgorithm {
-    const KIND: AlgorithmKind = AlgorithmKind::HostKey;
-
-    fn all() -> &'static [Self] {
-        Self::ALL
-    }
-
-    fn name(self) -> &'static str {
-        self.name()
-    }
-
-    fn standing(self) -> Standing {
-        Standing::Usual
     }
 }
 

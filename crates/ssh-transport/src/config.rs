@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use ssh_crypto::agree::DhGroup;
-use ssh_keys::PrivateKey;
+use ssh_keys::{Certificate, PrivateKey};
 
 use crate::{ident::Identification, limits::Limits, preferences::Preferences};
 
@@ -19,6 +19,8 @@ pub struct Config {
     pub limits: Limits,
     /// The server's keys; the first that fits the negotiated algorithm is used.
     pub host_keys: Vec<PrivateKey>,
+    /// Certificates over host keys. A server offers one where a client asks for certificates.
+    pub host_certificates: Vec<Certificate>,
     /// The groups that a server chooses from in a group exchange (RFC 4419), as
     /// [`parse_moduli`](crate::parse_moduli) reads them. None: those of RFC 3526.
     pub groups: Vec<DhGroup>,
@@ -42,6 +44,7 @@ impl Default for Config {
             preferences: Preferences::modern(),
             limits: Limits::default(),
             host_keys: Vec::new(),
+            host_certificates: Vec::new(),
             groups: Vec::new(),
             strict_kex: true,
             guess_kex: false,

@@ -12,7 +12,7 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use ssh_crypto::hash::Digest;
-use ssh_keys::PublicKey;
+use ssh_keys::{Certificate, Identity, PublicKey};
 
 use crate::algorithm::HostKeyAlgorithm;
 
@@ -21,7 +21,7 @@ use crate::algorithm::HostKeyAlgorithm;
 pub struct HostKeyOffer(Box<Inner>);
 
 struct Inner {
-    key: PublicKey,
+    identity: Identity,
     algorithm: HostKeyAlgorithm,
     exchange_hash: Digest,
     signature: Box<[u8]>,
@@ -30,18 +30,25 @@ struct Inner {
 impl HostKeyOffer {
     /// Called once the signature has been verified.
     pub(crate) fn verified(
-        key: PublicKey,
+        identity: Identity,
         algorithm: HostKeyAlgorithm,
         exchange_hash: Digest,
         signature: Box<[u8]>,
     ) -> Self {
-        Self(Box::new(Inner { key, algorithm, exchange_hash, signature }))
+        Self(Box::new(Inner { identity, algorithm, exchange_hash, signature }))
     }
 
     /// The key.
     #[must_use]
-    pub const fn key(&self) -> &PublicKey {
-        &self.0.key
+    pub fn key(&self) -> &PublicKey {
+        self.0.identity.key()
+    }
+
+    /// The certificate that came with it. Nobody has checked yet what it says, nor by whom it is;
+    /// to those who know no authority the key is one as any other.
+    #[must_use]
+    pub const fn certificate(&self) -> Option<&Certificate> {
+        self.0.identity.certificate()
     }
 
     /// The algorithm that it signed with.
@@ -72,7 +79,7 @@ impl HostKeyOffer {
 impl fmt::Debug for HostKeyOffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HostKeyOffer")
-            .field("key", &self.0.key)
+            .field("key", self.key())
             .field("algorithm", &self.0.algorithm)
             .finish_non_exhaustive()
     }
@@ -90,12 +97,12 @@ impl HostKeyTrusted {
 
     /// The key, to compare later exchanges with.
     pub(crate) fn into_key(self) -> PublicKey {
-        self.0.0.key
+        self.0.0.identity.key().clone()
     }
 }
 
 impl fmt::Debug for HostKeyTrusted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("HostKeyTrusted").field(&self.0.0.key).finish()
+        f.debug_tuple("HostKeyTrusted").field(self.0.key()).finish()
     }
 }

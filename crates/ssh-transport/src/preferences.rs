@@ -215,7 +215,15 @@ impl Preferences {
     /// Moves algorithms of these key types to the front: a client asks for the kind of key that
     /// it knows of a host.
     pub fn prefer_host_key_types(&mut self, types: &[KeyType]) {
-        self.host_keys.move_to_front(|algorithm| types.contains(&algorithm.key_type()));
+        self.host_keys.move_to_front(|algorithm| {
+            !algorithm.is_certificate() && types.contains(&algorithm.key_type())
+        });
+    }
+
+    /// Moves the algorithms with certificates to the front: a client asks for one if it knows an
+    /// authority for a host.
+    pub fn prefer_host_certificates(&mut self) {
+        self.host_keys.move_to_front(HostKeyAlgorithm::is_certificate);
     }
 }
 
@@ -313,7 +321,11 @@ mod tests {
         preferences.prefer_host_key_types(&[KeyType::Rsa]);
         let names = preferences.host_keys().names();
         assert!(names.first().unwrap().starts_with("rsa-sha2"), "{names:?}");
-        assert_eq!(names.len(), HostKeyAlgorithm::ALL.len());
+        assert_eq!(names.len(), 20);
+        preferences.prefer_host_certificates();
+        let names = preferences.host_keys().names();
+        assert_eq!(names[0], "ssh-ed25519-cert-v01@openssh.com");
+        assert!(names[10].starts_with("rsa-sha2"), "{names:?}");
     }
 
     /// OpenSSH 10's client, but for its order.

@@ -237,6 +237,9 @@ impl Builder<Ready> {
             HostName::new(&host, port).map_err(|_| Error::Destination(host.as_str().into()))?;
         let mut known = host_keys.known_types(&name);
         config.preferences.prefer_host_key_types(&known);
+        if host_keys.knows_authority(&name) {
+            config.preferences.prefer_host_certificates();
+        }
         let offered = config.preferences.host_keys().as_slice();
         known.retain(|known| offered.iter().any(|algorithm| algorithm.key_type() == *known));
 
@@ -258,7 +261,12 @@ impl Builder<Ready> {
                     proof = HostProof::of(&offer);
                     let (policy, name) = (host_keys.clone(), name.clone());
                     let (key, asked) = (offer.key().clone(), known.clone());
-                    match blocking(move || policy.check(&name, &key, &asked)).await? {
+                    let certificate = offer.certificate().cloned();
+                    let judge = move || match certificate {
+                        Some(certificate) => policy.check_certificate(&name, &certificate, &asked),
+                        None => policy.check(&name, &key, &asked),
+                    };
+                    match blocking(judge).await? {
                         Ok(()) => front.trust(offer)?,
                         Err(error) => {
                             front.refuse(offer);

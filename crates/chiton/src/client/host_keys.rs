@@ -5,12 +5,13 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use ssh_crypto::rng::SystemRng;
 use ssh_keys::{
-    Fingerprint, KeyType, PublicKey,
-    known_hosts::{self, HostName, KnownHosts, KnownKey, Verdict},
+    Certificate, Fingerprint, KeyType, PublicKey,
+    known_hosts::{self, CertificateVerdict, HostName, KnownHosts, KnownKey, Verdict},
 };
 
 use super::key_file::read_bounded;
@@ -208,6 +209,36 @@ impl HostKeys {
         }
     }
 
+    /// Whether an authority is known that could have certified the host's key.
+    pub(super) fn knows_authority(&self, host: &HostName) -> bool {
+        match &self.source {
+            Source::Files(known) => lock(known).has_authority_for(host),
+            Source::Exactly(_) | Source::Anything => false,
+        }
+    }
+
+    /// Decides about a certificate over a key that the host proved to hold. To those who do not know
+    /// its authority, and where it is not valid, the key is one as any other, as to OpenSSH.
+    pub(super) fn check_certificate(
+        &self,
+        host: &HostName,
+        certificate: &Certificate,
+        asked: &[KeyType],
+    ) -> Result<(), Error> {
+        if let Source::Files(hosts) = &self.source {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            match lock(hosts).lookup_certificate(host, certificate, now) {
+                CertificateVerdict::Certified { .. } => return Ok(()),
+                CertificateVerdict::Revoked { source, line } => {
+                    let reason = HostKeyReason::Revoked { at: format!("{source}:{line}") };
+                    return refusal(host, certificate.key(), reason);
+                }
+                CertificateVerdict::NotCertified(_) => {}
+            }
+        }
+        self.check(host, certificate.key(), asked)
+    }
+
     /// Decides about a key that the host proved to hold. `asked` are the types of keys that it was
     /// asked for in the first place because they are known. May block.
     pub(super) fn check(
@@ -379,7 +410,7 @@ impl fmt::Debug for HostKeys {
 mod tests {
     use super::*;
     use ssh_crypto::rng::SeededRng;
-    use ssh_keys::PrivateKey;
+    use ssh_keys::{PrivateKey, SignatureAlgorithm};
 
     fn key(seed: u64) -> PublicKey {
         PrivateKey::generate(KeyType::Ed25519, &mut SeededRng::new(seed)).unwrap().public().clone()
@@ -413,6 +444,51 @@ mod tests {
             from().ask(|_| HostKeyAnswer::AcceptAndRemember),
             from().warn(|_| {}),
         ]
+    }
+
+    #[test]
+    fn a_certificate_counts_if_its_authority_is_known_for_the_host() {
+        use ssh_keys::certificate::{CertificateRequest, Role};
+
+        let mut rng = SystemRng;
+        let mut key = || PrivateKey::generate(KeyType::Ed25519, &mut rng).unwrap();
+        let (authority, other, key) = (key(), key(), key());
+        let certificate = |principal| {
+            CertificateRequest::new(key.public().clone(), Role::Host, "id", principal)
+                .issue(&authority, SignatureAlgorithm::Ed25519, &mut SystemRng)
+                .unwrap()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("known_hosts");
+        let policy = |lines: &str| {
+            fs::write(&path, lines).unwrap();
+            HostKeys::known_hosts(&path).unwrap()
+        };
+        let host = HostName::new("h.test", 22).unwrap();
+        let line = |marker: &str, key: &PrivateKey| {
+            format!("{marker} *.test {}\n", key.public().to_openssh(""))
+        };
+        let check = |policy: &HostKeys, principal| {
+            policy.check_certificate(&host, &certificate(principal), &[])
+        };
+        let known = policy(&line("@cert-authority", &authority));
+        assert!(known.knows_authority(&host));
+        assert!(check(&known, "h.test").is_ok());
+        assert!(check(&known, "*.test").is_ok());
+        // For another host, or by an authority that is not known: a key that nobody knows.
+        let unknown = |result| matches!(reason(result), HostKeyReason::Unknown { .. });
+        assert!(unknown(check(&known, "other.test")));
+        let stranger = policy(&line("@cert-authority", &other));
+        assert!(unknown(check(&stranger, "h.test")));
+        // A key that is known is good without its certificate.
+        let plain = policy(&format!("h.test {}\n", key.public().to_openssh("")));
+        assert!(!plain.knows_authority(&host));
+        assert!(check(&plain, "other.test").is_ok());
+        for revoked in [&authority, &key] {
+            let lines = line("@cert-authority", &authority) + &line("@revoked", revoked);
+            let result = check(&policy(&lines), "h.test");
+            assert!(matches!(reason(result), HostKeyReason::Revoked { .. }));
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use core::{fmt, time::Duration};
 use std::{path::PathBuf, sync::Arc};
 
 use ssh_crypto::Secret;
-use ssh_keys::{PrivateKey, authorized_keys::AuthorizedKeys};
+use ssh_keys::{Certificate, PrivateKey, authorized_keys::AuthorizedKeys};
 use ssh_transport::{Config, Preferences};
 use tokio::net::TcpListener;
 
@@ -145,6 +145,13 @@ impl Builder {
     /// Text that clients show before the login (RFC 4252 §5.4).
     pub fn banner(mut self, text: impl Into<String>) -> Self {
         self.banner = Some(text.into());
+        self
+    }
+
+    /// A certificate over one of the host keys: clients that know the authority need not know the
+    /// key. It is shown to those who ask for certificates.
+    pub fn host_certificate(mut self, certificate: Certificate) -> Self {
+        self.transport.host_certificates.push(certificate);
         self
     }
 

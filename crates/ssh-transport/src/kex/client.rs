@@ -6,7 +6,7 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use ssh_crypto::{hash::Digest, rng::Rng};
-use ssh_keys::PublicKey;
+use ssh_keys::Identity;
 use ssh_wire::Message;
 
 use super::{
@@ -33,7 +33,7 @@ pub(crate) struct AwaitReply {
 
 /// The server proved that it has its key and that nobody changed what was said.
 pub(crate) struct Proven {
-    pub(crate) host_key: PublicKey,
+    pub(crate) host_key: Identity,
     /// Of the host key over the exchange hash.
     pub(crate) signature: Box<[u8]>,
     pub(crate) exchange_hash: Digest,
@@ -79,8 +79,10 @@ impl AwaitReply {
         let reply = self.parse(payload)?;
         let algorithm = self.negotiated.host_key;
         let host_key =
-            PublicKey::from_blob(reply.host_key).map_err(|_| PeerMisbehaved::BadHostKey)?;
-        if host_key.key_type() != algorithm.key_type() {
+            Identity::from_blob(reply.host_key).map_err(|_| PeerMisbehaved::BadHostKey)?;
+        if host_key.key().key_type() != algorithm.key_type()
+            || host_key.certificate().is_some() != algorithm.is_certificate()
+        {
             return Err(PeerMisbehaved::WrongHostKeyType.into());
         }
         let secret =
@@ -93,7 +95,8 @@ impl AwaitReply {
             &secret,
         );
         host_key
-            .verify(algorithm, exchange_hash.as_bytes(), reply.signature)
+            .key()
+            .verify(algorithm.signature(), exchange_hash.as_bytes(), reply.signature)
             .map_err(|_| PeerMisbehaved::BadHostKeySignature)?;
         let signature = reply.signature.into();
         Ok(Proven { host_key, signature, exchange_hash, secret })

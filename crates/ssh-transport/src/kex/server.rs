@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use ssh_crypto::{hash::Digest, rng::Rng};
-use ssh_keys::PrivateKey;
+use ssh_keys::{Certificate, PrivateKey};
 use ssh_wire::{Encode, Message};
 
 use super::{
@@ -66,11 +66,10 @@ impl AwaitMethodInit {
     ) -> Result<Answer, Error> {
         let client_public = self.parse(payload)?;
         let algorithm = self.negotiated.host_key;
-        let key = host_key(config, algorithm).ok_or(Error::SigningFailed)?;
+        let (key, host_key) = host_key(config, algorithm).ok_or(Error::SigningFailed)?;
         let group = self.agreed.as_ref().map(|agreed| agreed.group.clone());
         let (public, secret) = method::respond(self.negotiated.kex, group, client_public, rng)
             .map_err(|_| PeerMisbehaved::BadKexShare)?;
-        let host_key = key.public().blob();
         let exchange_hash = self.transcript.exchange_hash(
             self.negotiated.kex.hash(),
             host_key,
@@ -78,13 +77,26 @@ impl AwaitMethodInit {
             [client_public, &public],
             &secret,
         );
-        let signature =
-            key.sign(algorithm, exchange_hash.as_bytes()).map_err(|_| Error::SigningFailed)?;
+        let signature = key
+            .sign(algorithm.signature(), exchange_hash.as_bytes())
+            .map_err(|_| Error::SigningFailed)?;
         Ok(Answer { reply: self.reply(host_key, &public, &signature), exchange_hash, secret })
     }
 }
 
-/// The key that signs with an algorithm: the first of its type.
-pub(crate) fn host_key(config: &Config, algorithm: HostKeyAlgorithm) -> Option<&PrivateKey> {
-    config.host_keys.iter().find(|key| key.algorithms().contains(&algorithm))
+/// The key that signs with an algorithm, the first of its type, and the blob that is shown for it:
+/// its own, or that of a certificate over it.
+pub(crate) fn host_key(
+    config: &Config,
+    algorithm: HostKeyAlgorithm,
+) -> Option<(&PrivateKey, &[u8])> {
+    let signs = |key: &&PrivateKey| key.public().key_type() == algorithm.key_type();
+    let mut keys = config.host_keys.iter().filter(signs);
+    if !algorithm.is_certificate() {
+        return keys.next().map(|key| (key, key.public().blob()));
+    }
+    keys.find_map(|key| {
+        let over = |certificate: &&Certificate| certificate.key() == key.public();
+        Some((key, config.host_certificates.iter().find(over)?.blob()))
+    })
 }

@@ -3,11 +3,17 @@
 use alloc::{vec, vec::Vec};
 use std::{fs, path::PathBuf};
 
-use ssh_crypto::rng::SeededRng;
-use ssh_keys::{KeyType, PrivateKey};
+use ssh_crypto::{
+    agree::{DhGroup, FixedGroup},
+    rng::SeededRng,
+};
+use ssh_keys::{
+    Certificate, KeyType, PrivateKey, SignatureAlgorithm,
+    certificate::{self, CertificateRequest},
+};
 
 use crate::{
-    CipherAlgorithm, Config, HostKeyAlgorithm, KexAlgorithm, List, MacAlgorithm, Role,
+    CipherAlgorithm, Config, Error, HostKeyAlgorithm, KexAlgorithm, List, MacAlgorithm, Role,
     testing::{Pair, host_keys},
 };
 
@@ -91,23 +97,78 @@ fn converse(pair: &mut Pair) {
     }
 }
 
+/// A certificate over each key, by an authority that nobody knows.
+fn certificates(keys: &[PrivateKey]) -> Vec<Certificate> {
+    let mut rng = SeededRng::new(6);
+    let authority = PrivateKey::generate(KeyType::Ed25519, &mut rng).unwrap();
+    keys.iter()
+        .map(|key| {
+            CertificateRequest::new(key.public().clone(), certificate::Role::Host, "id", "host")
+                .issue(&authority, SignatureAlgorithm::Ed25519, &mut rng)
+                .unwrap()
+        })
+        .collect()
+}
+
+fn converse_with(kex: KexAlgorithm, host_key: HostKeyAlgorithm, keys: &[PrivateKey]) {
+    let client = only(kex, host_key, protections()[0]);
+    let mut server = client.clone();
+    server.host_keys = keys.to_vec();
+    server.host_certificates = certificates(keys);
+    // Exchanged groups are not computed in at length.
+    server.groups = vec![DhGroup::fixed(FixedGroup::Group14)];
+    let mut pair = Pair::new(client, server);
+    converse(&mut pair);
+    let negotiated = pair.client.transport.negotiated().unwrap();
+    assert_eq!((negotiated.kex, negotiated.host_key), (kex, host_key));
+    assert_eq!(Some(negotiated), pair.server.transport.negotiated());
+}
+
 #[test]
-fn every_key_exchange_works_with_every_host_key() {
-    let keys = all_host_keys();
+fn every_key_exchange_works() {
     for kex in KexAlgorithm::ALL {
-        // Hosts have no keys in tokens.
-        let host_keys = HostKeyAlgorithm::ALL.iter().filter(|a| !a.key_type().is_hardware());
-        for host_key in host_keys {
-            let client = only(*kex, *host_key, protections()[0]);
-            let mut server = client.clone();
-            server.host_keys.clone_from(&keys);
-            let mut pair = Pair::new(client, server);
-            converse(&mut pair);
-            let negotiated = pair.client.transport.negotiated().unwrap();
-            assert_eq!((negotiated.kex, negotiated.host_key), (*kex, *host_key));
-            assert_eq!(Some(negotiated), pair.server.transport.negotiated());
-        }
+        converse_with(*kex, HostKeyAlgorithm::Ed25519, &host_keys());
     }
+}
+
+#[test]
+fn every_host_key_works_with_a_certificate_and_without() {
+    let keys = all_host_keys();
+    // Hosts have no keys in tokens.
+    let host_keys = HostKeyAlgorithm::ALL.iter().filter(|a| !a.key_type().is_hardware());
+    for host_key in host_keys {
+        converse_with(KexAlgorithm::Curve25519Sha256, *host_key, &keys);
+    }
+}
+
+#[test]
+fn a_certificate_is_shown_to_whoever_judges_the_host() {
+    let keys = host_keys();
+    let certificates = certificates(&keys);
+    for certified in [true, false] {
+        let mut pair = Pair::with(|config| {
+            config.host_certificates.clone_from(&certificates);
+            if certified {
+                config.preferences.prefer_host_certificates();
+            }
+        });
+        pair.client.trusts = false;
+        pair.run();
+        let offer = pair.client.offer.take().unwrap();
+        assert_eq!(offer.key(), keys[0].public());
+        assert_eq!(offer.certificate(), certified.then_some(&certificates[0]));
+        assert_eq!(offer.algorithm().is_certificate(), certified);
+    }
+}
+
+#[test]
+fn a_server_without_a_certificate_offers_none() {
+    let mut pair = Pair::with(|config| {
+        let preferences = &mut config.preferences;
+        preferences.set_host_keys("ssh-ed25519-cert-v01@openssh.com").unwrap();
+    });
+    pair.run();
+    assert!(matches!(pair.client.error, Some(Error::NoCommonAlgorithm(_))));
 }
 
 #[test]
@@ -150,7 +211,7 @@ fn both_sides_learn_what_the_other_has() {
     pair.run();
     assert_eq!(pair.client.events, ["Established", "PeerExtensions"]);
     assert_eq!(pair.server.events, ["Established", "PeerExtensions"]);
-    assert_eq!(pair.client.transport.server_sig_algs(), Some(HostKeyAlgorithm::ALL));
+    assert_eq!(pair.client.transport.server_sig_algs(), Some(SignatureAlgorithm::ALL));
     assert_eq!(pair.server.transport.server_sig_algs(), None);
     assert!(!pair.server.transport.ping(b"clients do not announce it"));
     assert!(pair.client.transport.ping(b"x"));

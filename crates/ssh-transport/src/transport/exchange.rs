@@ -196,7 +196,7 @@ impl Transport {
     ) -> Result<Option<Event>, Error> {
         let negotiated = state.negotiated.clone();
         let proven = state.finish(payload.bytes())?;
-        if self.host_key.as_ref().is_some_and(|known| *known != proven.host_key) {
+        if self.host_key.as_ref().is_some_and(|known| known != proven.host_key.key()) {
             return Err(PeerMisbehaved::HostKeyChanged.into());
         }
         let keys = self.derive(&negotiated, &proven.secret, &proven.exchange_hash)?;
