@@ -9,8 +9,11 @@ use std::{
 };
 
 use chiton::{
-    agent::{Agent, AgentError, Constraints, Identity},
-    keys::{Fingerprint, KeyType, PrivateKey, PrivateKeyError, PublicKey},
+    agent::{self, Agent, AgentError, Constraints, Destination, Hop, HopKey},
+    keys::{
+        Certificate, Fingerprint, Identity, PrivateKey, PrivateKeyError,
+        known_hosts::{Document, HostName, LineMarker},
+    },
 };
 use ssh_wire::escape;
 use zeroize::Zeroizing;
@@ -19,16 +22,25 @@ use crate::{
     args::{self, ArgsError, Getopt, Grammar, Item},
     askpass::Asker,
     failure::{Failure, Result, show_path},
-    key_file,
+    key_file, keygen,
     log::{self, print, say},
     values::parse_time,
 };
 
 const USAGE: &str = "\
-usage: ssh-add [-cDdkLlqvXx] [-E fingerprint_hash] [-t life] [file ...]
+usage: ssh-add [-cDdkLlqvXx] [-E fingerprint_hash] [-H hostkey_file]
+               [-h destination_constraint] [-t life] [file ...]
        ssh-add -T pubkey ...";
 
-const GRAMMAR: Grammar = Grammar { flags: "cDdkLlqTvXx", values: "Et", unsupported: "CHKSehs" };
+const GRAMMAR: Grammar = Grammar { flags: "cDdkLlqTvXx", values: "EHht", unsupported: "CKSes" };
+
+/// Where the keys of destinations are looked up, unless said otherwise.
+const KNOWN_HOSTS: [&str; 4] = [
+    "~/.ssh/known_hosts",
+    "~/.ssh/known_hosts2",
+    "/etc/ssh/ssh_known_hosts",
+    "/etc/ssh/ssh_known_hosts2",
+];
 
 /// The files that are added when none is named, in `~/.ssh`; OpenSSH's order.
 const DEFAULT_KEYS: [&str; 3] = ["id_rsa", "id_ecdsa", "id_ed25519"];
@@ -62,6 +74,12 @@ enum Action {
 struct Options {
     action: Action,
     quiet: bool,
+    md5: bool,
+    /// `-k`: no certificates.
+    keys_only: bool,
+    /// `-h`, and `-H` for where their keys are.
+    destinations: Vec<String>,
+    host_key_files: Vec<PathBuf>,
     constraints: Constraints,
     files: Vec<PathBuf>,
 }
@@ -101,8 +119,7 @@ fn parse(args: &[OsString]) -> Result<Option<Options>> {
             Item::Flag('T') => options.action = Action::Test,
             Item::Flag('q') => options.quiet = true,
             Item::Flag('v') => log::set_level(log::level().louder()),
-            // Only keys, no certificates.
-            Item::Flag('k') => {}
+            Item::Flag('k') => options.keys_only = true,
             Item::Flag(other) => return Err(Failure::new(ArgsError::Unknown(other))),
             Item::Value('t', life) => {
                 let life = args::text('t', life).map_err(Failure::new)?;
@@ -111,10 +128,15 @@ fn parse(args: &[OsString]) -> Result<Option<Options>> {
                 options.constraints.lifetime =
                     Some(seconds.ok_or_else(|| Failure::new("Invalid lifetime"))?);
             }
+            Item::Value('H', file) => options.host_key_files.push(file.into()),
+            Item::Value('h', way) => {
+                options.destinations.push(args::text('h', way).map_err(Failure::new)?);
+            }
             Item::Value(_, hash) => {
                 let hash = args::text('E', hash).map_err(Failure::new)?;
-                match hash.to_ascii_lowercase().as_str() {
-                    "sha256" => {}
+                options.md5 = match hash.to_ascii_lowercase().as_str() {
+                    "md5" => true,
+                    "sha256" => false,
                     _ => {
                         return Err(Failure::new(format_args!(
                             "Invalid hash algorithm \"{hash}\""
@@ -125,7 +147,64 @@ fn parse(args: &[OsString]) -> Result<Option<Options>> {
         }
     }
     options.files = getopt.rest().iter().map(PathBuf::from).collect();
+    for way in &options.destinations {
+        options.constraints.destinations.push(destination(way, &options.host_key_files)?);
+    }
     Ok(Some(options))
+}
+
+/// `[user@]host`, or `host>[user@]host` for what follows a first step.
+fn destination(way: &str, files: &[PathBuf]) -> Result<Destination> {
+    let (from, to) = match way.split_once('>') {
+        Some((from, to)) => (hop(from, files)?, to),
+        None => (Hop::default(), way),
+    };
+    if !from.user.is_empty() {
+        return Err(Failure::new(format_args!(
+            "Invalid key destination constraint \"{}\": there is no user where it begins",
+            escape(way)
+        )));
+    }
+    Ok(Destination { from, to: hop(to, files)? })
+}
+
+/// A host, with the keys that it is known by.
+fn hop(text: &str, files: &[PathBuf]) -> Result<Hop> {
+    let (user, host) = text.rsplit_once('@').unwrap_or(("", text));
+    let bad = || Failure::new(format_args!("not the name of a host: {}", escape(host)));
+    let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
+        Some((name, port)) => (name, port.parse().map_err(|_| bad())?),
+        None => (host, 22),
+    };
+    let name = HostName::new(name, port).map_err(|_| bad())?;
+    let home = env::home_dir().unwrap_or_default();
+    let usual = || {
+        let path = |path: &&str| match path.strip_prefix("~/") {
+            Some(rest) => home.join(rest),
+            None => PathBuf::from(path),
+        };
+        KNOWN_HOSTS.iter().map(path).collect::<Vec<_>>()
+    };
+    let files = if files.is_empty() { usual() } else { files.to_vec() };
+    let mut keys = Vec::new();
+    for file in files {
+        let Ok(text) = keygen::read_file(&file) else { continue };
+        for line in Document::parse(&text).find(&name) {
+            if let (Some(key), LineMarker::HostKey | LineMarker::CertAuthority) =
+                (line.key(), line.marker)
+            {
+                let is_ca = line.marker == LineMarker::CertAuthority;
+                keys.push(HopKey { blob: key.to_blob(), is_ca });
+            }
+        }
+    }
+    if keys.is_empty() {
+        return Err(Failure::new(format_args!(
+            "No host keys found for destination \"{}\"",
+            escape(host)
+        )));
+    }
+    Ok(Hop { user: user.to_owned(), host: host.to_owned(), keys })
 }
 
 async fn run(options: Options) -> Result<u8> {
@@ -226,6 +305,37 @@ async fn add(
     if options.constraints.confirm {
         tell(options, "The user must confirm each use of the key");
     }
+    match key_file::certificate(path) {
+        Some(certificate) if !options.keys_only => {
+            add_certificate(agent, path, &key, &certificate, comment, options).await
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn add_certificate(
+    agent: &Agent,
+    path: &Path,
+    key: &PrivateKey,
+    certificate: &Certificate,
+    comment: &str,
+    options: &Options,
+) -> Result<()> {
+    let shown = format!("{}-cert.pub", show_path(path));
+    if certificate.key() != key.public() {
+        return Err(Failure::new(format_args!(
+            "Certificate {shown} does not match private key {}",
+            show_path(path)
+        )));
+    }
+    let added = agent.add_certificate(key, certificate, comment, &options.constraints).await;
+    added.map_err(|error| {
+        Failure::new(format_args!("Unable to add certificate {shown}: {error}"))
+    })?;
+    tell(options, format_args!("Certificate added: {shown} ({})", certificate.key_id()));
+    if let Some(seconds) = options.constraints.lifetime {
+        tell(options, format_args!("Lifetime set to {seconds} seconds"));
+    }
     Ok(())
 }
 
@@ -268,7 +378,27 @@ fn open(
     }
 }
 
+/// Removes the public keys and certificates that stand on standard input.
+async fn remove_read(agent: &Agent, options: &Options) -> Result<()> {
+    let text = keygen::read_file(Path::new("-"))?;
+    let text = String::from_utf8_lossy(&text);
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (identity, comment) = Identity::from_openssh(line)
+            .map_err(|error| Failure::new(format_args!("(stdin): invalid key: {error}")))?;
+        let removed = agent.remove(identity.blob()).await;
+        removed.map_err(|error| {
+            Failure::new(format_args!("Could not remove identity \"(stdin)\": {error}"))
+        })?;
+        let comment = escape(&comment);
+        tell(options, format_args!("Identity removed: (stdin) {} ({comment})", identity.name()));
+    }
+    Ok(())
+}
+
 async fn remove(agent: &Agent, path: &Path, options: &Options) -> Result<()> {
+    if path == Path::new("-") {
+        return remove_read(agent, options).await;
+    }
     let shown = show_path(path);
     let (key, comment) = key_file::public(path)
         .ok_or_else(|| Failure::new(format_args!("Bad key file {shown}: no public key in it")))?;
@@ -277,10 +407,13 @@ async fn remove(agent: &Agent, path: &Path, options: &Options) -> Result<()> {
     })?;
     let comment = if comment.is_empty() { shown.as_str() } else { &comment };
     let comment = escape(comment);
-    tell(
-        options,
-        format_args!("Identity removed: {shown} {} ({comment})", short_name(key.key_type())),
-    );
+    let name = key.key_type().short_name();
+    tell(options, format_args!("Identity removed: {shown} {name} ({comment})"));
+    if let Some(certificate) = key_file::certificate(path).filter(|_| !options.keys_only)
+        && agent.remove(certificate.blob()).await.is_ok()
+    {
+        tell(options, format_args!("Identity removed: {shown}-cert.pub {name}-CERT ({comment})"));
+    }
     Ok(())
 }
 
@@ -299,26 +432,12 @@ async fn list(agent: &Agent, options: &Options) -> Result<u8> {
 }
 
 /// A line of `-l` or `-L`. Keys of kinds that are not known here are shown by their fingerprint.
-fn line(identity: &Identity, options: &Options) -> String {
-    let Identity { blob, comment, .. } = identity;
-    let key = PublicKey::from_blob(blob);
-    if options.action == Action::ListKeys
-        && let Ok(key) = &key
-    {
-        return key.to_openssh(&comment.to_string());
-    }
-    let fingerprint = Fingerprint::of_blob(blob);
-    let (bits, name) = key.map_or((0, "UNKNOWN"), |key| (key.bits(), short_name(key.key_type())));
-    format!("{bits} {fingerprint} {comment} ({name})")
-}
-
-/// How `ssh-keygen -l` calls a type.
-const fn short_name(key_type: KeyType) -> &'static str {
-    match key_type {
-        KeyType::Ed25519 => "ED25519",
-        KeyType::EcdsaP256 => "ECDSA",
-        KeyType::Rsa => "RSA",
-        _ => "UNKNOWN",
+fn line(held: &agent::Identity, options: &Options) -> String {
+    let comment = held.comment.raw();
+    match Identity::from_blob(&held.blob) {
+        Ok(identity) if options.action == Action::ListKeys => identity.to_openssh(comment),
+        Ok(identity) => keygen::describe(&identity, comment, options.md5),
+        Err(_) => format!("0 {} {} (UNKNOWN)", Fingerprint::of_blob(&held.blob), held.comment),
     }
 }
 
@@ -356,13 +475,12 @@ async fn test(agent: &Agent, options: &Options) -> Result<u8> {
 
 async fn test_one(agent: &Agent, path: &Path) -> Result<()> {
     let shown = show_path(path);
-    let (key, _) = key_file::public(path).ok_or_else(|| {
-        Failure::new(format_args!("Couldn't read public key {shown}: no public key in it"))
-    })?;
+    let (identity, _) = keygen::load_public(path)?;
+    let key = identity.key();
     let mut data = [0; 1024];
     ssh_crypto::rng::Rng::fill(&mut ssh_crypto::rng::SystemRng, &mut data);
     for algorithm in key.key_type().signature_algorithms() {
-        let signature = agent.sign(key.blob(), *algorithm, &data).await.map_err(|error| {
+        let signature = agent.sign(identity.blob(), *algorithm, &data).await.map_err(|error| {
             Failure::new(format_args!("Agent signature failed for {shown}: {error}"))
         })?;
         key.verify(*algorithm, &data, &signature).map_err(|error| {

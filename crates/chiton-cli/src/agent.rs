@@ -13,6 +13,7 @@ use std::{
     os::{
         fd::{AsFd, OwnedFd},
         unix::{
+            fs::PermissionsExt as _,
             net::{UnixListener, UnixStream},
             process::CommandExt as _,
         },
@@ -147,15 +148,19 @@ fn bind(path: Option<&Path>) -> Result<(UnixListener, PathBuf)> {
     let path = match path {
         Some(path) => env::current_dir().unwrap_or_default().join(path),
         None => {
-            let directory = tempfile::Builder::new().prefix("ssh-").rand_bytes(12).tempdir();
+            let mut directory = tempfile::Builder::new();
+            directory.prefix("ssh-").rand_bytes(12);
+            let directory = directory.permissions(fs::Permissions::from_mode(0o700)).tempdir();
             let cannot = |error| Failure::local("make a directory in", &env::temp_dir(), &error);
             let directory = directory.map_err(cannot)?.keep();
             directory.join(format!("agent.{}", std::process::id()))
         }
     };
-    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
-    let bound = UnixListener::bind(&path);
-    rustix::process::umask(before);
+    // Until the mode is set, the directory or the agent itself keeps others away.
+    let bound = UnixListener::bind(&path).and_then(|listener| {
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        Ok(listener)
+    });
     match bound {
         Ok(listener) => Ok((listener, path)),
         Err(error) => Err(Failure::local("make the socket", &path, &error)),
@@ -312,7 +317,6 @@ mod tests {
 
     #[test]
     fn a_socket_is_open_to_nobody_else_and_goes_with_its_directory() {
-        use std::os::unix::fs::PermissionsExt;
         let (listener, path) = bind(None).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         let directory = path.parent().unwrap();

@@ -10,8 +10,8 @@ use std::{
 
 use chiton::{
     Auth,
-    agent::{Agent, Identity},
-    keys::PublicKey,
+    agent::Agent,
+    keys::{Identity, PrivateKey},
 };
 
 use crate::{
@@ -45,7 +45,7 @@ impl Asking {
 struct Held {
     agent: Agent,
     /// Those of kinds that are known here and that have not been taken, with their comments.
-    keys: Vec<(PublicKey, String)>,
+    keys: Vec<(Identity, String)>,
 }
 
 /// The keys to be offered. A file that was named has to be usable; the default ones are passed
@@ -59,12 +59,13 @@ pub(crate) async fn offered(
     let (mut first, mut last) = (Vec::new(), Vec::new());
     let mut locked = None;
     for (path, is_named) in files(target, options)? {
-        if let Some(key) = held.as_mut().and_then(|held| held.take(&path)) {
-            first.push(key);
+        let taken = held.as_mut().map(|held| held.take(&path)).unwrap_or_default();
+        if !taken.is_empty() {
+            first.extend(taken);
             continue;
         }
         match key_file::load(&path) {
-            Ok(KeyFile::Plain(key)) => last.push(Auth::key(key)),
+            Ok(KeyFile::Plain(key)) => last.push(plain(&path, key)),
             Ok(KeyFile::Encrypted) if asking.is_possible() => {
                 last.push(encrypted(&path, asking));
             }
@@ -119,13 +120,13 @@ async fn held(target: &Target, options: &Options) -> Result<Option<Held>> {
     };
     match open.await {
         Ok((agent, keys)) => {
-            let known = |Identity { blob, comment, .. }: Identity| {
-                let key = PublicKey::from_blob(&blob).ok()?;
-                Some((key, comment.to_string()))
-            };
-            let keys: Vec<_> = keys.into_iter().filter_map(known).collect();
-            for (key, comment) in &keys {
-                say!(Debug1, "The agent has {} {} {comment}.", key.key_type(), key.fingerprint());
+            let known = keys.into_iter().filter_map(|held| {
+                Some((Identity::from_blob(&held.blob).ok()?, held.comment.to_string()))
+            });
+            let keys: Vec<_> = known.collect();
+            for (identity, comment) in &keys {
+                let fingerprint = identity.key().fingerprint();
+                say!(Debug1, "The agent has {} {fingerprint} {comment}.", identity.name());
             }
             Ok(Some(Held { agent, keys }))
         }
@@ -151,12 +152,20 @@ fn agent_path(target: &Target, options: &Options) -> Result<Option<PathBuf>> {
 }
 
 impl Held {
-    /// The key of a file, if the agent holds it. The file may hold the public half alone.
-    fn take(&mut self, path: &Path) -> Option<Auth> {
-        let (public, _) = key_file::public(path)?;
-        let at = self.keys.iter().position(|(key, _)| *key == public)?;
-        let (key, _) = self.keys.remove(at);
-        Some(Auth::agent_key(self.agent.clone(), key))
+    /// The key of a file and the certificates over it, as far as the agent holds them. The file may
+    /// hold the public half alone.
+    fn take(&mut self, path: &Path) -> Vec<Auth> {
+        let Some((public, _)) = key_file::public(path) else { return Vec::new() };
+        let keys = self.keys.extract_if(.., |(identity, _)| *identity.key() == public);
+        keys.map(|(identity, _)| Auth::agent_key(self.agent.clone(), identity)).collect()
+    }
+}
+
+/// A key that is open, and before it the certificate that stands beside it.
+fn plain(path: &Path, key: PrivateKey) -> Auth {
+    match key_file::certificate(path).filter(|certificate| certificate.key() == key.public()) {
+        Some(certificate) => Auth::certified_key(key.clone(), certificate).or(Auth::key(key)),
+        None => Auth::key(key),
     }
 }
 

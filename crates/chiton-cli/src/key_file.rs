@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use chiton::keys::{PrivateKey, PrivateKeyError, PublicKey};
+use chiton::keys::{Certificate, PrivateKey, PrivateKeyError, PublicKey};
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Result, show_path};
@@ -64,7 +64,7 @@ fn read(path: &Path) -> Result<(Zeroizing<Vec<u8>>, fs::Metadata)> {
 /// The public half of the key in a file, and its comment where that can be read: of the file itself,
 /// which may hold nothing else, or of the one beside it with `.pub`.
 pub(crate) fn public(path: &Path) -> Option<(PublicKey, String)> {
-    let (text, _) = read(path).ok()?;
+    let text = read(path).map(|(text, _)| text).unwrap_or_default();
     if let Ok(public) = PrivateKey::parse_public(&text) {
         return Some((public, String::new()));
     }
@@ -72,6 +72,14 @@ pub(crate) fn public(path: &Path) -> Option<(PublicKey, String)> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".pub");
     line(&text).or_else(|| line(&read(Path::new(&beside)).ok()?.0))
+}
+
+/// The certificate that stands beside a key file, if one does and it is one.
+pub(crate) fn certificate(path: &Path) -> Option<Certificate> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push("-cert.pub");
+    let (text, _) = read(Path::new(&beside)).ok()?;
+    Certificate::from_openssh(core::str::from_utf8(&text).ok()?).ok().map(|(cert, _)| cert)
 }
 
 /// What somebody else owns, that is for somebody else to protect.

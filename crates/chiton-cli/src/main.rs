@@ -17,6 +17,8 @@ mod escapes;
 mod failure;
 mod identities;
 mod key_file;
+mod keygen;
+mod keyscan;
 mod log;
 mod options;
 mod progress;
@@ -101,6 +103,21 @@ enum Command {
         #[arg(value_name = "OPTIONS… [file…]", trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
         args: Vec<OsString>,
     },
+    /// Make keys, certificates and signatures, look into files of them; options as OpenSSH's
+    /// ssh-keygen
+    #[command(disable_help_flag = true)]
+    Keygen {
+        /// Options and files
+        #[arg(value_name = "OPTIONS… [file…]", trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
+        args: Vec<OsString>,
+    },
+    /// Collect the keys of hosts; options as OpenSSH's ssh-keyscan
+    #[command(disable_help_flag = true)]
+    Keyscan {
+        /// Options and hosts
+        #[arg(value_name = "OPTIONS… host…", trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
+        args: Vec<OsString>,
+    },
     /// Serve shells, commands and files
     Sshd(sshd::Args),
     /// Show that it works: a server and a client in one process, over a real socket
@@ -112,13 +129,15 @@ type Main = fn(&[OsString]) -> u8;
 
 /// The subcommands that have their own command line and get it as it is, each with the name of
 /// OpenSSH's program that it stands in for.
-const RAW: [(&str, &str, Main); 6] = [
+const RAW: [(&str, &str, Main); 8] = [
     ("ssh", "ssh", ssh::main),
     ("scp", "scp", scp::main),
     ("sftp", "sftp", sftp::main),
     ("sftp-server", "sftp-server", sftp_server::main),
     ("agent", "ssh-agent", agent::main),
     ("add", "ssh-add", add::main),
+    ("keygen", "ssh-keygen", keygen::main),
+    ("keyscan", "ssh-keyscan", keyscan::main),
 ];
 
 fn main() -> ExitCode {
@@ -158,6 +177,8 @@ fn dispatch(args: &[OsString]) -> u8 {
         Command::SftpServer { args } => sftp_server::main(&args),
         Command::Agent { args } => agent::main(&args),
         Command::Add { args } => add::main(&args),
+        Command::Keygen { args } => keygen::main(&args),
+        Command::Keyscan { args } => keyscan::main(&args),
         Command::Sshd(args) => sshd::main(args),
         Command::Demo => demo::main(),
     }

@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use ssh_keys::{PublicKey, SignatureAlgorithm};
+use ssh_keys::{Identity, SignatureAlgorithm};
 use ssh_wire::{Decode, DecodeError, Encode, Reader};
 
 use crate::limits::{MAX_BINDINGS, MAX_SESSION_ID};
@@ -116,10 +116,10 @@ impl Bindings {
 fn is_signed(bind: &SessionBind<'_>) -> bool {
     let name = Reader::new("signature", bind.signature).utf8().ok();
     let algorithm = name.and_then(SignatureAlgorithm::from_name);
-    let key = PublicKey::from_blob(bind.host_key);
-    match (key, algorithm) {
-        (Ok(key), Some(algorithm)) => {
-            key.verify(algorithm, bind.session_id, bind.signature).is_ok()
+    let host = Identity::from_blob(bind.host_key);
+    match (host, algorithm) {
+        (Ok(host), Some(algorithm)) => {
+            host.key().verify(algorithm, bind.session_id, bind.signature).is_ok()
         }
         _ => false,
     }

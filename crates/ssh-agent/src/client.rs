@@ -7,7 +7,7 @@
 use alloc::{string::String, vec::Vec};
 
 use ssh_crypto::Secret;
-use ssh_keys::{PrivateKey, SignatureAlgorithm};
+use ssh_keys::{Certificate, PrivateKey, SignatureAlgorithm};
 use ssh_wire::{Encode, Message as _, PeerText, Reader, Rest, put_string};
 
 pub use crate::binding::SessionBind;
@@ -54,7 +54,26 @@ pub fn sign(blob: &[u8], data: &[u8], algorithm: SignatureAlgorithm) -> Vec<u8> 
 /// Hands a key to the agent. A key that is there already gets the new constraints.
 #[must_use]
 pub fn add_identity(key: &PrivateKey, comment: &str, constraints: &Constraints) -> Secret<Vec<u8>> {
-    let fields = key.encode_fields();
+    add_fields(&key.encode_fields(), comment, constraints)
+}
+
+/// Hands a key to the agent together with a certificate over it, which names it there. A key and
+/// its certificates are different things to an agent.
+#[must_use]
+pub fn add_certificate(
+    key: &PrivateKey,
+    certificate: &Certificate,
+    comment: &str,
+    constraints: &Constraints,
+) -> Secret<Vec<u8>> {
+    add_fields(&key.encode_certified_fields(certificate), comment, constraints)
+}
+
+fn add_fields(
+    fields: &Secret<Vec<u8>>,
+    comment: &str,
+    constraints: &Constraints,
+) -> Secret<Vec<u8>> {
     let mut limits = Vec::new();
     constraints.encode(&mut limits);
     let len = fields.expose().len().saturating_add(comment.len()).saturating_add(limits.len());

@@ -1,7 +1,7 @@
 //! What happened: the answers of [`client::Authenticator::handle`](crate::client::Authenticator)
 //! and [`server::Acceptor::handle`](crate::server::Acceptor).
 
-use ssh_keys::{KeyError, PublicKey, SignatureError};
+use ssh_keys::{KeyError, PublicKey, SignatureError, certificate::CertificateError};
 use ssh_wire::{PeerText, proof::Authenticated};
 
 use crate::method::Methods;
@@ -64,6 +64,8 @@ pub enum Refusal {
     },
     /// The blob is not a key that can be used.
     Key(KeyError),
+    /// The blob is not a certificate.
+    Certificate(CertificateError),
     /// The key has completed a factor before.
     KeyUsed {
         /// The key.

@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use ssh_keys::algorithm::SignatureAlgorithm;
+use ssh_keys::{Identity, algorithm::SignatureAlgorithm};
 use ssh_wire::{Encode, Message, proof::SessionId};
 
 use crate::{
@@ -23,6 +23,26 @@ pub fn signed_data(
     algorithm: SignatureAlgorithm,
     key_blob: &[u8],
 ) -> Vec<u8> {
+    signed_data_of(session, user, algorithm.name(), key_blob)
+}
+
+/// The name of `algorithm` in requests for `identity`: another one for certificates. Where a type
+/// of keys had a name before it was registered, the request says what the blob says.
+pub(crate) fn wire_name(identity: &Identity, algorithm: SignatureAlgorithm) -> &'static str {
+    match identity {
+        _ if algorithm.earlier_name().is_some() => identity.name(),
+        Identity::Key(_) => algorithm.name(),
+        Identity::Certificate(_) => algorithm.certificate_name(),
+    }
+}
+
+/// As [`signed_data`], with the name that the request has.
+pub(crate) fn signed_data_of(
+    session: &SessionId,
+    user: &str,
+    algorithm: &str,
+    key_blob: &[u8],
+) -> Vec<u8> {
     let mut data = Vec::new();
     session.as_bytes().encode(&mut data);
     UserauthRequest::NUMBER.encode(&mut data);
@@ -30,7 +50,7 @@ pub fn signed_data(
     CONNECTION_SERVICE.encode(&mut data);
     Method::PublicKey.name().encode(&mut data);
     true.encode(&mut data);
-    algorithm.name().encode(&mut data);
+    algorithm.encode(&mut data);
     key_blob.encode(&mut data);
     data
 }

@@ -24,7 +24,7 @@ impl Drop for Agent {
 }
 
 /// Where the programs of OpenSSH are.
-fn openssh(version: &str, program: &str) -> Command {
+pub(crate) fn openssh(version: &str, program: &str) -> Command {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let peers = package.ancestors().nth(2).unwrap().join("target/peers");
     let unpacked = peers.join(format!("openssh-{version}/usr/bin")).join(program);
@@ -39,7 +39,7 @@ fn openssh(version: &str, program: &str) -> Command {
     command
 }
 
-const VERSIONS: [&str; 2] = ["9.2", "10.0"];
+pub(crate) const VERSIONS: [&str; 2] = ["9.2", "10.0"];
 
 fn start(mut command: Command, socket: PathBuf) -> Agent {
     let output = run(command.arg("-s").arg("-a").arg(&socket));

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod agent;
 #[cfg(test)]
+mod keygen;
+#[cfg(test)]
 mod place;
 #[cfg(test)]
 mod scp;

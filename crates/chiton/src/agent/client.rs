@@ -11,7 +11,7 @@ use ssh_agent::{
     client::{self, Identity, SessionBind},
     message,
 };
-use ssh_keys::{PrivateKey, SignatureAlgorithm};
+use ssh_keys::{Certificate, PrivateKey, SignatureAlgorithm};
 use tokio::sync::Mutex;
 
 use super::{
@@ -127,6 +127,21 @@ impl Agent {
         constraints: &Constraints,
     ) -> Result<(), Error> {
         self.done(client::add_identity(key, comment, constraints).expose()).await
+    }
+
+    /// Hands a key to the agent together with a certificate over it, which then names it there. The
+    /// key by itself is another one to the agent.
+    ///
+    /// # Errors
+    /// As [`Self::add`].
+    pub async fn add_certificate(
+        &self,
+        key: &PrivateKey,
+        certificate: &Certificate,
+        comment: &str,
+        constraints: &Constraints,
+    ) -> Result<(), Error> {
+        self.done(client::add_certificate(key, certificate, comment, constraints).expose()).await
     }
 
     /// Has the agent forget the key with this blob.

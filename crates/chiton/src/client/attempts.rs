@@ -2,13 +2,13 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use ssh_agent::client::{Identity, SessionBind};
+use ssh_agent::client::SessionBind;
 use ssh_auth::{
     client::{AuthEvent, RequestError, SignRequest},
     method::Method,
     record,
 };
-use ssh_keys::{PrivateKey, PublicKey};
+use ssh_keys::{Certificate, Identity, PublicKey};
 use ssh_transport::HostKeyOffer;
 use ssh_wire::PeerText;
 
@@ -66,7 +66,7 @@ pub(super) struct Attempts<'a> {
     /// The methods that the server would accept; unknown before its first answer.
     allowed: Option<Vec<String>>,
     /// Keys that the server was asked about and does not want now.
-    refused: Vec<PublicKey>,
+    refused: Vec<Identity>,
     /// Agents that know which host this is.
     bound: Vec<Agent>,
 }
@@ -92,7 +92,7 @@ impl HostProof {
     /// The session is named after the first key exchange, of which this is.
     pub(super) fn of(offer: &HostKeyOffer) -> Self {
         Self {
-            key: offer.key().to_blob(),
+            key: offer.certificate().map_or(offer.key().blob(), Certificate::blob).to_vec(),
             session_id: offer.exchange_hash().to_vec(),
             signature: offer.signature().to_vec(),
         }
@@ -189,11 +189,26 @@ impl<'a> Attempts<'a> {
         match self.prepare(step).await? {
             None => Ok(Turn::Nothing),
             Some(Credential::Agent(keys)) => self.open_agent(keys).await.map(Turn::More),
-            Some(Credential::AgentKey { agent, key, .. }) => {
-                self.attempt_by_agent(&agent, &key).await.map(Turn::Over)
+            Some(Credential::AgentKey { agent, identity, .. }) => {
+                self.attempt_by_agent(&agent, &identity).await.map(Turn::Over)
+            }
+            Some(Credential::KeyFile { path, passphrase, optional }) => {
+                match self.open_file(path, passphrase).await {
+                    Err(Error::KeyFile(_) | Error::LocalFile(_)) if optional => {
+                        step.state = StepState::Done;
+                        Ok(Turn::Nothing)
+                    }
+                    Err(error) => {
+                        step.state = StepState::Done;
+                        Err(error)
+                    }
+                    // Nobody is asked twice for the same passphrase.
+                    Ok(Some(keys)) => Ok(Turn::More(keys)),
+                    Ok(None) => Ok(Turn::Nothing),
+                }
             }
             // An agent or another file has it too, and the server does not want it.
-            Some(Credential::Key(key)) if self.refused.contains(key.public()) => Ok(Turn::Nothing),
+            Some(Credential::Key(key)) if self.is_refused(key.public()) => Ok(Turn::Nothing),
             Some(ready) => self.attempt(&ready).await.map(Turn::Over),
         }
     }
@@ -205,28 +220,9 @@ impl<'a> Attempts<'a> {
 
     /// Reads the file or asks the person; what is to be sent. The step counts as failed from now
     /// on, unless the person may be asked again.
-    async fn prepare(&mut self, step: &mut Step) -> Result<Option<Credential>, Error> {
+    async fn prepare(&self, step: &mut Step) -> Result<Option<Credential>, Error> {
         step.state = StepState::Failed;
         match &mut step.credential {
-            Credential::KeyFile { path, passphrase, optional } => {
-                let (path, passphrase, optional) = (path.clone(), passphrase.clone(), *optional);
-                match self.load(path, passphrase).await {
-                    Ok(Some(key)) => {
-                        // Nobody is asked twice for the same passphrase.
-                        step.credential = Credential::Key(key.clone());
-                        Ok(Some(Credential::Key(key)))
-                    }
-                    Ok(None) => Ok(None),
-                    Err(Error::KeyFile(_) | Error::LocalFile(_)) if optional => {
-                        step.state = StepState::Done;
-                        Ok(None)
-                    }
-                    Err(error) => {
-                        step.state = StepState::Done;
-                        Err(error)
-                    }
-                }
-            }
             Credential::AskPassword { ask, times } => {
                 let Some(left) = times.checked_sub(1) else { return Ok(None) };
                 *times = left;
@@ -249,31 +245,56 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Reads a key file, and unlocks it if it is encrypted and the server wants the key; `None` if
-    /// it does not.
-    async fn load(
+    /// True if the server was asked about the key and does not want it now.
+    fn is_refused(&self, key: &PublicKey) -> bool {
+        self.refused.iter().any(|refused| matches!(refused, Identity::Key(known) if known == key))
+    }
+
+    /// Reads a key file, and unlocks it if it is encrypted and the server wants the key or the
+    /// certificate beside it; `None` if it wants neither.
+    async fn open_file(
         &mut self,
         path: PathBuf,
         asking: Option<Asking>,
-    ) -> Result<Option<PrivateKey>, Error> {
-        let locked = match blocking(move || key_file::read(&path)).await?? {
-            KeyFile::Plain(key) => return Ok(Some(key)),
-            KeyFile::Encrypted(locked) => locked,
+    ) -> Result<Option<Vec<Credential>>, Error> {
+        let (file, certificate) = blocking(move || {
+            let file = key_file::read(&path)?;
+            let certificate = key_file::certificate(&path);
+            Ok::<_, Error>((file, certificate))
+        })
+        .await??;
+        let certificate = certificate.filter(|certificate| certificate.key() == file.public());
+        let key = match file {
+            KeyFile::Plain(key) => key,
+            KeyFile::Encrypted(locked) => {
+                let Some(asking) = asking else { return Err(locked.locked()) };
+                let shown = certificate.clone().map(Identity::Certificate);
+                let shown = shown.into_iter().chain([Identity::Key(locked.public().clone())]);
+                let mut is_wanted = false;
+                for identity in shown {
+                    is_wanted = matches!(self.ask_for(&identity).await?, Outcome::KeyWanted(_));
+                    if is_wanted {
+                        break;
+                    }
+                }
+                if !is_wanted {
+                    return Ok(None);
+                }
+                blocking(move || locked.unlock(&asking)).await??
+            }
         };
-        let Some(asking) = asking else { return Err(locked.locked()) };
-        if !matches!(self.ask_for(locked.public()).await?, Outcome::KeyWanted(_)) {
-            return Ok(None);
-        }
-        blocking(move || locked.unlock(&asking)).await?.map(Some)
+        let certified =
+            certificate.map(|certificate| Credential::Certified(key.clone(), certificate));
+        Ok(Some(certified.into_iter().chain([Credential::Key(key)]).collect()))
     }
 
     /// Asks the server whether it wants a key, with the algorithm it would sign with first.
-    async fn ask_for(&mut self, key: &PublicKey) -> Result<Outcome, Error> {
+    async fn ask_for(&mut self, identity: &Identity) -> Result<Outcome, Error> {
         let sent = self.front.with_authenticator(|auth, out| {
-            let algorithms = auth.algorithms_for(key.key_type());
-            match algorithms.first() {
-                Some(&algorithm) => auth.ask_key(key, algorithm, out),
-                None => Err(RequestError::NoAlgorithm { key_type: key.key_type() }),
+            let key_type = identity.key().key_type();
+            match auth.algorithms_for(key_type).first() {
+                Some(&algorithm) => auth.ask_identity(identity, algorithm, out),
+                None => Err(RequestError::NoAlgorithm { key_type }),
             }
         })?;
         self.outcome(sent).await
@@ -288,9 +309,10 @@ impl<'a> Attempts<'a> {
         self.bind(&agent).await?;
         let identities = agent.list().await?.into_iter();
         Ok(identities
-            .filter_map(|Identity { blob, comment, .. }| {
-                let key = PublicKey::from_blob(&blob).ok()?;
-                Some(Credential::AgentKey { agent: agent.clone(), key, comment })
+            .filter_map(|held| {
+                let identity = Identity::from_blob(&held.blob).ok()?;
+                let (agent, comment) = (agent.clone(), held.comment);
+                Some(Credential::AgentKey { agent, identity, comment })
             })
             .collect())
     }
@@ -316,16 +338,20 @@ impl<'a> Attempts<'a> {
 
     /// Asks the server about a key, and has the agent sign if it wants it. The agent may have to
     /// ask a person, whose time does not count.
-    async fn attempt_by_agent(&mut self, agent: &Agent, key: &PublicKey) -> Result<Outcome, Error> {
-        let outcome = self.ask_for(key).await?;
+    async fn attempt_by_agent(
+        &mut self,
+        agent: &Agent,
+        identity: &Identity,
+    ) -> Result<Outcome, Error> {
+        let outcome = self.ask_for(identity).await?;
         let Outcome::KeyWanted(request) = outcome else {
             if matches!(outcome, Outcome::Failed { partial: false }) {
-                self.refused.push(key.clone());
+                self.refused.push(identity.clone());
             }
             return Ok(outcome);
         };
         self.bind(agent).await?;
-        let signature = agent.sign(key.blob(), request.algorithm(), request.data()).await?;
+        let signature = agent.sign(identity.blob(), request.algorithm(), request.data()).await?;
         let sent =
             self.front.with_authenticator(|auth, out| auth.signed(&request, &signature, out))?;
         self.outcome(sent).await
@@ -336,6 +362,7 @@ impl<'a> Attempts<'a> {
         let sent = self.front.with_authenticator(|auth, out| match credential {
             Credential::Password(password) => auth.try_password(password.clone(), out),
             Credential::Key(key) => auth.try_key(key, out),
+            Credential::Certified(key, certificate) => auth.try_certificate(key, certificate, out),
             _ => auth.try_none(out),
         })?;
         self.outcome(sent).await

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use ssh_crypto::Secret;
-use ssh_keys::{PrivateKey, PublicKey};
+use ssh_keys::{Certificate, Identity, PrivateKey};
 use ssh_wire::PeerText;
 
 use super::key_file::{Ask, Asking};
@@ -42,6 +42,8 @@ pub(super) enum Credential {
     Password(Secret<String>),
     /// A key in memory (RFC 4252 §7).
     Key(PrivateKey),
+    /// A key in memory with a certificate over it.
+    Certified(PrivateKey, Certificate),
     /// A key in a file, and who to ask for its passphrase.
     KeyFile { path: PathBuf, passphrase: Option<Asking>, optional: bool },
     /// A password asked for when its turn comes, so many times.
@@ -49,7 +51,7 @@ pub(super) enum Credential {
     /// The keys of an agent.
     Agent(AgentKeys),
     /// One key of an agent.
-    AgentKey { agent: Agent, key: PublicKey, comment: PeerText },
+    AgentKey { agent: Agent, identity: Identity, comment: PeerText },
 }
 
 impl Auth {
@@ -72,7 +74,13 @@ impl Auth {
         Self::from(vec![Credential::Key(key)])
     }
 
-    /// A key file that is not encrypted. It is read when its turn comes.
+    /// A key that is in memory already, shown as a certificate over it.
+    pub fn certified_key(key: PrivateKey, certificate: Certificate) -> Self {
+        Self::from(vec![Credential::Certified(key, certificate)])
+    }
+
+    /// A key file that is not encrypted. It is read when its turn comes. Where a certificate stands
+    /// beside it, in a file of the same name with `-cert.pub`, that is tried first.
     pub fn key_file(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         Self::from(vec![Credential::KeyFile { path, passphrase: None, optional: false }])
@@ -127,10 +135,10 @@ impl Auth {
         Self::from(vec![Credential::Agent(AgentKeys::Over(agent))])
     }
 
-    /// One key that this agent holds.
-    pub fn agent_key(agent: Agent, key: PublicKey) -> Self {
+    /// One key or certificate that this agent holds.
+    pub fn agent_key(agent: Agent, identity: Identity) -> Self {
         let comment = PeerText::from("");
-        Self::from(vec![Credential::AgentKey { agent, key, comment }])
+        Self::from(vec![Credential::AgentKey { agent, identity, comment }])
     }
 
     /// Then tries what `other` says.
@@ -171,8 +179,12 @@ impl fmt::Display for Credential {
                 write!(f, "a password, asked for up to {times} times")
             }
             Self::Agent(_) => f.write_str("the keys of the agent"),
-            Self::AgentKey { key, comment, .. } => {
-                write!(f, "the agent's key {}", key.fingerprint())?;
+            Self::Certified(key, _) => {
+                write!(f, "the certificate of the key {}", key.public().fingerprint())
+            }
+            Self::AgentKey { identity, comment, .. } => {
+                let kind = if identity.certificate().is_some() { "certificate of" } else { "key" };
+                write!(f, "the agent's {kind} {}", identity.key().fingerprint())?;
                 if comment.is_empty() { Ok(()) } else { write!(f, " ({comment})") }
             }
         }
@@ -198,9 +210,11 @@ impl Credential {
         match self {
             Self::None => "none",
             Self::Password(_) | Self::AskPassword { .. } => "password",
-            Self::Key(_) | Self::KeyFile { .. } | Self::Agent(_) | Self::AgentKey { .. } => {
-                "publickey"
-            }
+            Self::Key(_)
+            | Self::Certified(..)
+            | Self::KeyFile { .. }
+            | Self::Agent(_)
+            | Self::AgentKey { .. } => "publickey",
         }
     }
 }

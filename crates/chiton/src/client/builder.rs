@@ -296,7 +296,11 @@ impl<Stage: fmt::Debug> fmt::Debug for Builder<Stage> {
 }
 
 /// Opens a TCP connection to the first address that answers.
-async fn open_tcp(host: &str, port: u16, budget: &mut Budget) -> Result<TcpStream, Error> {
+pub(super) async fn open_tcp(
+    host: &str,
+    port: u16,
+    budget: &mut Budget,
+) -> Result<TcpStream, Error> {
     let failed = |source| Arc::new(ConnectError { to: format!("{host} port {port}"), source });
     let lookup = tokio::net::lookup_host((host, port));
     let addresses: Vec<_> = budget

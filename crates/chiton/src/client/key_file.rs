@@ -8,7 +8,7 @@ use std::{
 };
 
 use ssh_crypto::Secret;
-use ssh_keys::{PrivateKey, PrivateKeyError, PublicKey};
+use ssh_keys::{Certificate, PrivateKey, PrivateKeyError, PublicKey};
 
 use crate::error::{Error, KeyFileError};
 
@@ -55,6 +55,24 @@ pub(super) fn read(path: &Path) -> Result<KeyFile, Error> {
         }
         Err(kind) => Err(unusable(path, kind)),
     }
+}
+
+impl KeyFile {
+    /// The public half.
+    pub(super) fn public(&self) -> &PublicKey {
+        match self {
+            Self::Plain(key) => key.public(),
+            Self::Encrypted(locked) => locked.public(),
+        }
+    }
+}
+
+/// The certificate that stands beside a key file, if one does and it is one. May block on the disk.
+pub(super) fn certificate(path: &Path) -> Option<Certificate> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-cert.pub");
+    let text = read_bounded(Path::new(&name), MAX_KEY_FILE).ok()?;
+    Certificate::from_openssh(core::str::from_utf8(&text).ok()?).ok().map(|(cert, _)| cert)
 }
 
 impl EncryptedKey {

@@ -7,11 +7,13 @@ mod destination;
 mod front;
 mod host_keys;
 mod key_file;
+mod scan;
 
 pub use auth::{Auth, AuthPlan};
 pub use builder::{Builder, Dangerous, Ready, WantsAuth, WantsHostKeys};
 pub use destination::Destination;
 pub use host_keys::{HostKeyAnswer, HostKeys, Remembered, UnknownHost};
+pub use scan::{ScannedHost, scan_host_key};
 
 use core::future::poll_fn;
 use std::{sync::Arc, task::Poll};

@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, string::String, vec::Vec};
 use core::time::Duration;
 
-use ssh_keys::PrivateKey;
+use ssh_keys::{Certificate, PrivateKey};
 use ssh_wire::{Reader, Time};
 
 use super::sign;
@@ -44,8 +44,9 @@ struct Addition {
 impl Addition {
     fn decode(bytes: &[u8], constrained: bool) -> Result<Self, ConstraintError> {
         let mut reader = Reader::new("key", bytes);
-        let private = PrivateKey::decode_fields(&mut reader).map_err(ConstraintError::Key)?;
-        let blob = private.public().blob().into();
+        let (private, certificate) =
+            PrivateKey::decode_certified_fields(&mut reader).map_err(ConstraintError::Key)?;
+        let blob = certificate.as_ref().map_or(private.public().blob(), Certificate::blob).into();
         let comment = reader.field("comment").string()?;
         let comment = comment.get(..MAX_COMMENT).unwrap_or(comment);
         let constraints =
@@ -92,8 +93,8 @@ impl Store {
     ) -> bool {
         let Ok(addition) = Addition::decode(bytes, constrained) else { return false };
         let Addition { private, blob, comment, constraints } = addition;
-        // Only tokens have such a library, and tokens are not served.
-        if constraints.sk_provider.is_some() {
+        // Keys in tokens sign through a library, and that is not served.
+        if constraints.sk_provider.is_some() || private.algorithms().is_empty() {
             return false;
         }
         let old = self.get(&blob);

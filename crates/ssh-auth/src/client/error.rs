@@ -15,6 +15,8 @@ pub enum RequestError {
     AlreadyTried,
     /// The last request has not been answered.
     Busy,
+    /// The certificate is over another key than the one that is to sign.
+    CertificateOfOtherKey,
     /// Authentication has ended with this error.
     Ended(AuthError),
     /// The server says which signature algorithms it takes (RFC 8308 §3.1), and none of them
@@ -38,6 +40,7 @@ impl fmt::Display for RequestError {
         match self {
             Self::AlreadyTried => f.write_str("this key was tried already"),
             Self::Busy => f.write_str("the last authentication request is not answered yet"),
+            Self::CertificateOfOtherKey => f.write_str("the certificate is over another key"),
             Self::Ended(error) => write!(f, "authentication has failed: {error}"),
             Self::NoAlgorithm { key_type } => write!(
                 f,

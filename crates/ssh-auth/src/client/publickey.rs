@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use ssh_keys::{
-    PrivateKey, PublicKey,
+    Certificate, Identity, PrivateKey, PublicKey,
     algorithm::{KeyType, SignatureAlgorithm},
 };
 use ssh_wire::{Message, Outbox};
@@ -16,7 +16,7 @@ use crate::{
     message::{MethodRequest, PublicKeyMessage, PublicKeyOk},
     method::Method,
     record::{KeyAttempt, Outcome},
-    signing::signed_data,
+    signing::{signed_data_of, wire_name},
 };
 
 /// A request for the signature of a key that the server would accept.
@@ -25,7 +25,7 @@ use crate::{
 /// goes to [`Authenticator::signed`]. There is no hurry, and no duty.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignRequest {
-    key: PublicKey,
+    identity: Identity,
     algorithm: SignatureAlgorithm,
     data: Vec<u8>,
 }
@@ -33,8 +33,14 @@ pub struct SignRequest {
 impl SignRequest {
     /// The key that is to sign.
     #[must_use]
-    pub const fn key(&self) -> &PublicKey {
-        &self.key
+    pub fn key(&self) -> &PublicKey {
+        self.identity.key()
+    }
+
+    /// What the server was asked about: the key, or a certificate over it.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// The algorithm to sign with.
@@ -53,7 +59,7 @@ impl SignRequest {
 impl fmt::Debug for SignRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignRequest")
-            .field("key", &self.key)
+            .field("identity", &self.identity)
             .field("algorithm", &self.algorithm)
             .finish_non_exhaustive()
     }
@@ -62,7 +68,7 @@ impl fmt::Debug for SignRequest {
 /// A key that has signed a request of this authentication.
 #[derive(Debug)]
 pub(super) struct UsedKey {
-    key: PublicKey,
+    identity: Identity,
     /// True once it has completed a factor: it cannot complete another.
     done: bool,
 }
@@ -70,7 +76,7 @@ pub(super) struct UsedKey {
 /// A question or a signature on its way.
 #[derive(Debug)]
 pub(super) struct KeyInFlight {
-    key: PublicKey,
+    identity: Identity,
     algorithm: SignatureAlgorithm,
     /// A question carries no signature and cannot succeed.
     pub(super) question: bool,
@@ -102,9 +108,35 @@ impl Authenticator {
     /// # Errors
     /// [`RequestError`]: nothing was sent.
     pub fn try_key(&mut self, key: &PrivateKey, out: &mut dyn Outbox) -> Result<(), RequestError> {
+        self.try_as(Identity::Key(key.public().clone()), key, out)
+    }
+
+    /// As [`Self::try_key`], with a certificate over the key. Key and certificate are different
+    /// things to a server, and each may be tried.
+    ///
+    /// # Errors
+    /// [`RequestError`]: nothing was sent.
+    pub fn try_certificate(
+        &mut self,
+        key: &PrivateKey,
+        certificate: &Certificate,
+        out: &mut dyn Outbox,
+    ) -> Result<(), RequestError> {
+        if certificate.key() != key.public() {
+            return Err(RequestError::CertificateOfOtherKey);
+        }
+        self.try_as(Identity::Certificate(certificate.clone()), key, out)
+    }
+
+    fn try_as(
+        &mut self,
+        identity: Identity,
+        key: &PrivateKey,
+        out: &mut dyn Outbox,
+    ) -> Result<(), RequestError> {
         self.ready()?;
         let public = key.public();
-        if self.used.iter().any(|used| used.key == *public) {
+        if self.used.iter().any(|used| used.identity == identity) {
             return Err(RequestError::AlreadyTried);
         }
         let algorithms = self.algorithms_for(public.key_type());
@@ -113,28 +145,33 @@ impl Authenticator {
             self.record.begin(Method::PublicKey, Some(key), Outcome::NoAlgorithm);
             return Err(RequestError::NoAlgorithm { key_type: public.key_type() });
         }
-        self.used.push(UsedKey { key: public.clone(), done: false });
-        self.sign_and_send(key, algorithms, out)
+        self.used.push(UsedKey { identity: identity.clone(), done: false });
+        self.sign_and_send(identity, key, algorithms, out)
     }
 
     fn sign_and_send(
         &mut self,
+        identity: Identity,
         key: &PrivateKey,
         mut algorithms: Vec<SignatureAlgorithm>,
         out: &mut dyn Outbox,
     ) -> Result<(), RequestError> {
-        let public = key.public();
         if algorithms.is_empty() {
-            return Err(RequestError::NoAlgorithm { key_type: public.key_type() });
+            return Err(RequestError::NoAlgorithm { key_type: key.public().key_type() });
         }
         let algorithm = algorithms.remove(0);
-        let data = signed_data(&self.session, &self.user, algorithm, public.blob());
+        let data = self.data_to_sign(&identity, algorithm);
         let signature = key.sign(algorithm, &data).map_err(RequestError::Sign)?;
         let again =
             (self.sig_algs.is_none() && !algorithms.is_empty()).then(|| (key.clone(), algorithms));
-        let in_flight = KeyInFlight { key: public.clone(), algorithm, question: false, again };
+        let in_flight = KeyInFlight { identity, algorithm, question: false, again };
         self.send_key(in_flight, Some(&signature), out);
         Ok(())
+    }
+
+    fn data_to_sign(&self, identity: &Identity, algorithm: SignatureAlgorithm) -> Vec<u8> {
+        let name = wire_name(identity, algorithm);
+        signed_data_of(&self.session, &self.user, name, identity.blob())
     }
 
     /// Asks whether a signature of the key with this algorithm would be accepted. The answer is
@@ -148,14 +185,29 @@ impl Authenticator {
         algorithm: SignatureAlgorithm,
         out: &mut dyn Outbox,
     ) -> Result<(), RequestError> {
+        self.ask_identity(&Identity::Key(key.clone()), algorithm, out)
+    }
+
+    /// As [`Self::ask_key`], for a key or a certificate.
+    ///
+    /// # Errors
+    /// [`RequestError`]: nothing was sent.
+    pub fn ask_identity(
+        &mut self,
+        identity: &Identity,
+        algorithm: SignatureAlgorithm,
+        out: &mut dyn Outbox,
+    ) -> Result<(), RequestError> {
         self.ready()?;
-        if algorithm.key_type() != key.key_type() {
-            return Err(RequestError::NoAlgorithm { key_type: key.key_type() });
+        let key_type = identity.key().key_type();
+        if algorithm.key_type() != key_type {
+            return Err(RequestError::NoAlgorithm { key_type });
         }
-        if self.used.iter().any(|used| used.key == *key) {
+        if self.used.iter().any(|used| used.identity == *identity) {
             return Err(RequestError::AlreadyTried);
         }
-        let in_flight = KeyInFlight { key: key.clone(), algorithm, question: true, again: None };
+        let identity = identity.clone();
+        let in_flight = KeyInFlight { identity, algorithm, question: true, again: None };
         self.send_key(in_flight, None, out);
         Ok(())
     }
@@ -171,23 +223,26 @@ impl Authenticator {
         out: &mut dyn Outbox,
     ) -> Result<(), RequestError> {
         self.ready()?;
-        let SignRequest { key, algorithm, .. } = request;
-        if self.used.iter().any(|used| used.key == *key) {
+        let SignRequest { identity, algorithm, .. } = request;
+        if self.used.iter().any(|used| used.identity == *identity) {
             return Err(RequestError::AlreadyTried);
         }
-        // Not the data of the request, which may come from another session: ours.
-        let data = signed_data(&self.session, &self.user, *algorithm, key.blob());
-        key.verify(*algorithm, &data, signature).map_err(RequestError::Signature)?;
-        self.used.push(UsedKey { key: key.clone(), done: false });
-        let in_flight =
-            KeyInFlight { key: key.clone(), algorithm: *algorithm, question: false, again: None };
+        // Not the data of the request, which may come from another session: ours. How a token was
+        // used is for the server to judge.
+        let data = self.data_to_sign(identity, *algorithm);
+        let key = identity.key();
+        key.verify_proof(*algorithm, &data, signature).map_err(RequestError::Signature)?;
+        self.used.push(UsedKey { identity: identity.clone(), done: false });
+        let (identity, algorithm) = (identity.clone(), *algorithm);
+        let in_flight = KeyInFlight { identity, algorithm, question: false, again: None };
         self.send_key(in_flight, Some(signature), out);
         Ok(())
     }
 
     fn send_key(&mut self, request: KeyInFlight, signature: Option<&[u8]>, out: &mut dyn Outbox) {
-        let (key, algorithm) = (request.key.clone(), request.algorithm.name());
-        let method = MethodRequest::PublicKey { algorithm, key: key.blob(), signature };
+        let identity = request.identity.clone();
+        let algorithm = wire_name(&identity, request.algorithm);
+        let method = MethodRequest::PublicKey { algorithm, key: identity.blob(), signature };
         self.request(method, InFlight::PublicKey(request), out);
     }
 
@@ -198,11 +253,13 @@ impl Authenticator {
         };
         let PublicKeyMessage::PublicKeyOk(PublicKeyOk { algorithm, key }) =
             PublicKeyMessage::parse(payload)?;
-        if algorithm != asked.algorithm.name() || key != asked.key.blob() {
+        let name = wire_name(&asked.identity, asked.algorithm);
+        if algorithm != name || key != asked.identity.blob() {
             return Err(PeerMisbehaved::OtherKeyAccepted.into());
         }
-        let data = signed_data(&self.session, &self.user, asked.algorithm, asked.key.blob());
-        let request = SignRequest { key: asked.key.clone(), algorithm: asked.algorithm, data };
+        let data = self.data_to_sign(&asked.identity, asked.algorithm);
+        let (identity, algorithm) = (asked.identity.clone(), asked.algorithm);
+        let request = SignRequest { identity, algorithm, data };
         self.in_flight = None;
         self.record.end(Outcome::KeyAcceptable, None);
         Ok(AuthEvent::KeyAccepted(request))
@@ -214,14 +271,14 @@ impl Authenticator {
         let Some((key, mut algorithms)) = refused.again else { return false };
         // What the server takes may have become known meanwhile.
         algorithms.retain(|a| self.sig_algs.as_ref().is_none_or(|taken| taken.contains(a)));
-        self.ready().is_ok() && self.sign_and_send(&key, algorithms, out).is_ok()
+        self.ready().is_ok() && self.sign_and_send(refused.identity, &key, algorithms, out).is_ok()
     }
 
     /// A factor is complete. Keys that were refused may have come too early and can be tried
     /// again for the next factor; the one that completed this factor cannot.
     pub(super) fn factor_done(&mut self, by: Option<&KeyInFlight>) {
         for used in &mut self.used {
-            used.done |= by.is_some_and(|by| by.key == used.key);
+            used.done |= by.is_some_and(|by| by.identity == used.identity);
         }
         self.used.retain(|used| used.done);
     }
@@ -229,6 +286,9 @@ impl Authenticator {
 
 impl KeyInFlight {
     pub(super) fn attempt(&self) -> KeyAttempt {
-        KeyAttempt { fingerprint: self.key.fingerprint(), algorithm: Some(self.algorithm) }
+        KeyAttempt {
+            fingerprint: self.identity.key().fingerprint(),
+            algorithm: Some(self.algorithm),
+        }
     }
 }

@@ -41,6 +41,7 @@ use crate::{
         UserauthSuccess,
     },
     method::Method,
+    signing::wire_name,
 };
 
 /// The server's side of authentication.
@@ -301,8 +302,11 @@ impl Acceptor {
             return None;
         }
         match question.credential {
-            Credential::Key { key, algorithm, proven: false } => {
-                out.send(&PublicKeyOk { algorithm: algorithm.name(), key: key.blob() });
+            Credential::Key { algorithm, proven: false, .. } => {
+                if let Some(identity) = question.credential.identity() {
+                    let algorithm = wire_name(&identity, algorithm);
+                    out.send(&PublicKeyOk { algorithm, key: identity.blob() });
+                }
                 None
             }
             Credential::None

@@ -1,10 +1,10 @@
 //! RFC 4252 §7 and RFC 8332: the method `publickey`.
 
-use ssh_keys::{PublicKey, algorithm::SignatureAlgorithm};
+use ssh_keys::{Certificate, Identity, PublicKey, algorithm::SignatureAlgorithm};
 use ssh_wire::{Outbox, PeerText};
 
 use super::{Acceptor, Credential, Refusal};
-use crate::{error::AuthError, event::ServerAuthEvent, signing::signed_data};
+use crate::{error::AuthError, event::ServerAuthEvent, signing::signed_data_of};
 
 impl Acceptor {
     pub(super) fn key_requested(
@@ -28,22 +28,31 @@ impl Acceptor {
         blob: &[u8],
         signature: Option<&[u8]>,
     ) -> Result<Credential, Refusal> {
-        let Some(algorithm) = SignatureAlgorithm::from_name(name) else {
+        let plain = SignatureAlgorithm::from_name(name);
+        let certified = || SignatureAlgorithm::from_certificate_name(name);
+        let Some(algorithm) = plain.or_else(certified) else {
             return Err(Refusal::Algorithm { name: PeerText::from(name) });
         };
-        let key = PublicKey::from_blob(blob).map_err(Refusal::Key)?;
+        let identity = if plain.is_some() {
+            Identity::Key(PublicKey::from_blob(blob).map_err(Refusal::Key)?)
+        } else {
+            Identity::Certificate(Certificate::from_blob(blob).map_err(Refusal::Certificate)?)
+        };
+        let (key, certificate) = (identity.key().clone(), identity.certificate().cloned());
         if algorithm.key_type() != key.key_type() {
             return Err(Refusal::AlgorithmOfOtherKeyType { key });
         }
         if self.used_keys.contains(&key) {
             return Err(Refusal::KeyUsed { key });
         }
+        let mut token = None;
         if let Some(signature) = signature {
-            let data = signed_data(&self.session, self.user(), algorithm, key.blob());
-            if let Err(error) = key.verify(algorithm, &data, signature) {
-                return Err(Refusal::Signature { key, error });
-            }
+            let data = signed_data_of(&self.session, self.user(), name, blob);
+            token = match key.verify_proof(algorithm, &data, signature) {
+                Ok(token) => token,
+                Err(error) => return Err(Refusal::Signature { key, error }),
+            };
         }
-        Ok(Credential::Key { key, algorithm, proven: signature.is_some() })
+        Ok(Credential::Key { key, certificate, algorithm, proven: signature.is_some(), token })
     }
 }

@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, string::String};
 
 use ssh_crypto::Secret;
-use ssh_keys::{PublicKey, algorithm::SignatureAlgorithm};
+use ssh_keys::{Certificate, Identity, PublicKey, TokenProof, algorithm::SignatureAlgorithm};
 use ssh_wire::proof::SessionId;
 
 use crate::method::Method;
@@ -40,12 +40,32 @@ pub enum Credential {
     Key {
         /// The key.
         key: PublicKey,
+        /// The certificate over the key that the client shows instead of the key alone. It is
+        /// well-formed and **not checked**: whether an authority that is trusted has signed it, for
+        /// this user and for now, is the application's to see.
+        certificate: Option<Certificate>,
         /// What the client signs with, or would.
         algorithm: SignatureAlgorithm,
         /// True if the client has signed for this session, user and service, and the signature
         /// was found good. False for the question whether it should; yes to that lets nobody in.
         proven: bool,
+        /// How the token was used that made the signature, if the key is in one.
+        token: Option<TokenProof>,
     },
+}
+
+impl Credential {
+    /// The key or certificate, if it is one.
+    #[must_use]
+    pub fn identity(&self) -> Option<Identity> {
+        match self {
+            Self::Key { certificate: Some(certificate), .. } => {
+                Some(Identity::Certificate(certificate.clone()))
+            }
+            Self::Key { key, certificate: None, .. } => Some(Identity::Key(key.clone())),
+            Self::None | Self::Password(_) | Self::PasswordChange { .. } => None,
+        }
+    }
 }
 
 impl AuthQuestion {

@@ -1,0 +1,62 @@
+//! `-e` and `-i`: to other forms of public keys, and from them.
+
+use chiton::keys::{Identity, PrivateKey, PublicKey};
+
+use super::{Options, files, generate::unknown_format, load_public};
+use crate::{
+    failure::{Failure, Result, show_path},
+    log::print,
+};
+
+const WHICH: &str = "Enter file in which the key is";
+
+/// Public keys of other formats than SSH's have a form of their own for each algorithm.
+fn only_rfc4716(options: &Options) -> Result<()> {
+    match options.format.as_deref() {
+        None | Some("RFC4716") => Ok(()),
+        Some(format @ ("PEM" | "PKCS8")) => Err(Failure::new(format_args!(
+            "{format} is not a form of public keys here; RFC4716 is. Private keys are converted \
+             with -p -m {format}"
+        ))),
+        Some(format) => Err(unknown_format(format)),
+    }
+}
+
+pub(super) fn export(options: &Options) -> Result<u8> {
+    only_rfc4716(options)?;
+    let path = options.file(WHICH)?;
+    let (identity, _) = load_public(&path)?;
+    let key = match &identity {
+        Identity::Key(key) => key,
+        Identity::Certificate(_) => {
+            return Err(Failure::new(format_args!("{} is a certificate", show_path(&path))));
+        }
+    };
+    let text = key.to_rfc4716(&usual_comment(key));
+    print(text.trim_end());
+    Ok(0)
+}
+
+/// `3072-bit RSA, converted by …`: what the key is, whatever it is called elsewhere.
+fn usual_comment(key: &PublicKey) -> String {
+    let user = whoami::username().unwrap_or_default();
+    let host = whoami::hostname().unwrap_or_default();
+    let name = key.key_type().short_name();
+    format!("{}-bit {name}, converted by {user}@{host} from OpenSSH", key.bits())
+}
+
+/// Also private keys of other programs are read: their public half is printed, as for a public key.
+pub(super) fn import(options: &Options) -> Result<u8> {
+    only_rfc4716(options)?;
+    let path = options.file(WHICH)?;
+    let bytes = files::read(&path)?;
+    if let Ok(key) = PrivateKey::parse_public(&bytes) {
+        print(key.to_openssh(""));
+        return Ok(0);
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let (key, _) = PublicKey::parse(&text)
+        .map_err(|error| Failure::new(format_args!("{}: {error}", show_path(&path))))?;
+    print(key.to_openssh(""));
+    Ok(0)
+}
