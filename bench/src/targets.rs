@@ -104,9 +104,12 @@ fn bulk(list: &mut List<'_>) {
     }
     for (id, what) in [("exec-out", "exec output"), ("exec-in", "exec input")] {
         let of_openssh = |row: &RowResult| {
-            let theirs = row.median(OPENSSH_10, Measure::ClientCpu)?;
+            let (name, theirs) = ["openssh-10.6", OPENSSH_10]
+                .into_iter()
+                .filter_map(|name| Some((name, row.median(name, Measure::ClientCpu)?)))
+                .min_by(|a, b| a.1.total_cmp(&b.1))?;
             let ratio = row.ours(Measure::ClientCpu)? / theirs;
-            Some((format!("{ratio:.2} of {OPENSSH_10}"), ratio <= 1.0))
+            Some((format!("{ratio:.2} of {name}"), ratio <= 1.0))
         };
         list.compared(&format!("{what}, client CPU"), "no more than OpenSSH 10", |results| {
             results.row(id).and_then(of_openssh)
