@@ -9,9 +9,9 @@ const WIDTH: f64 = 470.0;
 const BAR: f64 = 13.0;
 const PITCH: f64 = 17.0;
 /// Where the bars begin.
-const LEFT: f64 = 108.0;
+const LEFT: f64 = 134.0;
 /// The length of the longest bar.
-const LONGEST: f64 = 270.0;
+const LONGEST: f64 = 250.0;
 const OURS: &str = "#e8590c";
 const THEIRS: &str = "#8c96a3";
 const CPU: &str = "#3b4252";
@@ -85,8 +85,10 @@ fn panel(row: &RowResult, x: f64, top: f64) -> String {
             x + LEFT,
         ));
         let cpu = entry.median(Measure::ClientCpu).filter(|_| measure == Measure::Wall);
+        let mut end = length;
         if let Some(cpu) = cpu {
             let length = (cpu / longest).min(1.0) * LONGEST;
+            end = end.max(length);
             text.push_str(&format!(
                 "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{length:.1}\" height=\"4\" fill=\"{CPU}\"/>",
                 x + LEFT,
@@ -95,7 +97,7 @@ fn panel(row: &RowResult, x: f64, top: f64) -> String {
         }
         text.push_str(&format!(
             "<text x=\"{:.1}\" y=\"{base:.1}\">{}{cut}</text>\n",
-            x + LEFT + length + 5.0,
+            x + LEFT + end + 5.0,
             figure(value / divisor, unit),
         ));
     }
