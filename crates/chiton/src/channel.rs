@@ -3,6 +3,7 @@
 use core::{
     future::poll_fn,
     task::{Context, Poll},
+    time::Duration,
 };
 use std::{collections::VecDeque, sync::Arc};
 
@@ -159,6 +160,20 @@ impl Channel {
     /// What the peer takes now before it has said that it took some, in bytes.
     pub(crate) fn send_window(&self) -> u32 {
         self.shared().with(|state| state.mux().map_or(0, |(mux, ..)| mux.send_window(self.id)))
+    }
+
+    /// The shortest time that the peer took to answer something on this connection.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.shared().with(|state| state.mux().ok().and_then(|(mux, ..)| mux.round_trip()))
+    }
+
+    /// Lets the peer send `window` bytes before they are read, where the limits allow it.
+    pub(crate) fn widen(&self, window: u32) {
+        self.shared().with(|state| {
+            if let Ok((mux, transport, _)) = state.mux() {
+                mux.widen(self.id, window, transport);
+            }
+        });
     }
 
     /// Says that no more data will come from this side (`SSH_MSG_CHANNEL_EOF`).

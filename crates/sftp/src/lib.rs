@@ -41,6 +41,7 @@ mod flags;
 mod frame;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+pub mod glob;
 pub mod limits;
 mod longname;
 #[cfg(any(test, feature = "fuzzing"))]

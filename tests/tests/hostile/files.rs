@@ -38,6 +38,8 @@ impl Files {
             files.peer.send(&ChannelSuccess { recipient: 0 }).await;
             assert_eq!(files.request().await[0], 1);
             files.reply(&[2, 0, 0, 0, 3]).await;
+            // It has no limits to tell: "operation unsupported".
+            assert_eq!(files.answer(101, &[0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0]).await, 200);
         };
         let (sftp, ()) = within(async { tokio::join!(client.open_sftp(), serve) }).await;
         (files, client, sftp.unwrap())
@@ -242,4 +244,146 @@ async fn a_download_does_not_depend_on_the_order_of_replies() {
     let (got, ()) = within(async { tokio::join!(sftp.get("/f", &local), serve) }).await;
     assert_eq!(got.unwrap(), 2);
     assert_eq!(std::fs::read(local).unwrap(), b"ok");
+}
+
+/// What a server of a tree says of the name at a path.
+#[derive(Clone, Copy)]
+enum Node {
+    Directory(&'static [&'static [u8]]),
+    File(&'static [u8]),
+}
+
+impl Node {
+    /// Its attributes: a mode, and for files a size.
+    fn attrs(self) -> Vec<u8> {
+        match self {
+            Self::Directory(_) => [&[0, 0, 0, 4][..], &0o040_755_u32.to_be_bytes()].concat(),
+            Self::File(content) => {
+                let size = u64::try_from(content.len()).unwrap().to_be_bytes();
+                [&[0, 0, 0, 5][..], &size, &0o100_644_u32.to_be_bytes()].concat()
+            }
+        }
+    }
+}
+
+impl Files {
+    /// Answers whatever is asked as a server with a tree would, for ever.
+    async fn serve_tree(&mut self, at: impl Fn(&[u8]) -> Node) {
+        let string = |bytes: &[u8]| {
+            let len = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
+            bytes[4..4 + len].to_vec()
+        };
+        let mut listed: Vec<Vec<u8>> = Vec::new();
+        loop {
+            let request = self.request().await;
+            // A path, or a handle, which is the path.
+            let path = string(&request[5..]);
+            let status = |code: u8| vec![101, 0, 0, 0, code, 0, 0, 0, 0, 0, 0, 0, 0];
+            let mut reply = match (request[0], at(&path)) {
+                (17, node) => [vec![105], node.attrs()].concat(),
+                (3, Node::File(_)) | (11, Node::Directory(_)) => {
+                    let mut reply = vec![102];
+                    path.encode(&mut reply);
+                    reply
+                }
+                (12, Node::Directory(names)) if !listed.contains(&path) => {
+                    listed.push(path.clone());
+                    let mut reply = vec![104];
+                    u32::try_from(names.len()).unwrap().encode(&mut reply);
+                    for name in names {
+                        name.encode(&mut reply);
+                        b"".as_slice().encode(&mut reply);
+                        let inner = [&path, &b"/"[..], name].concat();
+                        reply.extend(at(&inner).attrs());
+                    }
+                    reply
+                }
+                (5, Node::File(content)) => {
+                    let offset = &request[9 + path.len()..][..8];
+                    match u64::from_be_bytes(offset.try_into().unwrap()) {
+                        0 => {
+                            let mut reply = vec![103];
+                            content.encode(&mut reply);
+                            reply
+                        }
+                        _ => status(1),
+                    }
+                }
+                (4, _) => status(0),
+                (12, _) => status(1),
+                _ => status(4),
+            };
+            reply.splice(1..1, request[1..5].iter().copied());
+            self.reply(&reply).await;
+        }
+    }
+}
+
+/// Downloads what such a server has at `/top`.
+async fn get_tree(at: impl Fn(&[u8]) -> Node, to: &std::path::Path) -> chiton::sftp::Report {
+    let (mut files, _client, sftp) = Files::start().await;
+    within(async {
+        tokio::select! {
+            report = sftp.get("/top", to).recursive(true).report() => report,
+            () = files.serve_tree(at) => panic!("it serves for ever"),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn nothing_of_a_tree_is_written_outside_of_its_directory() {
+    for (name, bad) in [
+        (&b"../outside"[..], BadComponent::Separator(b'/')),
+        (b"/tmp/outside", BadComponent::Separator(b'/')),
+        (b"", BadComponent::Empty),
+        (b"out\0side", BadComponent::Nul),
+    ] {
+        let temp = tempfile::tempdir().unwrap();
+        let names: &'static [&'static [u8]] =
+            Box::leak(vec![&b"."[..], b"..", b"good", Box::leak(name.into()), b"after"].into());
+        let node = move |path: &[u8]| match path {
+            b"/top" => Node::Directory(names),
+            _ => Node::File(b"content"),
+        };
+        let report = get_tree(node, &temp.path().join("in")).await;
+        assert!(matches!(kind(&report.failures[0]), SftpErrorKind::BadName(b) if *b == bad));
+        assert_eq!((report.files, report.failed), (1, 1), "what came before it is there");
+        assert_eq!(std::fs::read(temp.path().join("in/good")).unwrap(), b"content");
+        assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 1);
+        assert_eq!(std::fs::read_dir(temp.path().join("in")).unwrap().count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn directories_in_directories_without_end_are_left_out() {
+    let temp = tempfile::tempdir().unwrap();
+    let node = |path: &[u8]| match path.ends_with(b"/f") {
+        true => Node::File(b"x"),
+        false => Node::Directory(&[b"d", b"f"]),
+    };
+    let report = get_tree(node, &temp.path().join("in")).await;
+    assert!(report.is_complete(), "{:?}", report.failures);
+    assert_eq!((report.directories, report.files), (64, 64));
+    let reasons: Vec<_> = report.skipped.iter().map(|skipped| skipped.reason).collect();
+    assert_eq!(reasons, [chiton::sftp::SkipReason::TooDeep]);
+}
+
+#[tokio::test]
+async fn a_link_that_is_there_is_not_written_through() {
+    let temp = tempfile::tempdir().unwrap();
+    let outside = temp.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::create_dir(temp.path().join("in")).unwrap();
+    std::os::unix::fs::symlink(&outside, temp.path().join("in/d")).unwrap();
+    std::os::unix::fs::symlink(outside.join("f"), temp.path().join("in/f")).unwrap();
+    let node = |path: &[u8]| match path {
+        b"/top" => Node::Directory(&[b"d", b"f", b"good"]),
+        b"/top/d" => Node::Directory(&[b"x"]),
+        _ => Node::File(b"content"),
+    };
+    let report = get_tree(node, &temp.path().join("in")).await;
+    assert_eq!(report.files, 1, "{:?}", report.failures);
+    assert!(report.failed >= 2, "{:?}", report.failures);
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
 }

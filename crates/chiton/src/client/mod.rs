@@ -124,6 +124,11 @@ impl Client {
         Sftp::open(self, &self.connection, None).await
     }
 
+    /// True if both are handles on one connection.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.connection, &other.connection)
+    }
+
     /// Starts a further SFTP session with a server that has told its limits.
     pub(crate) async fn open_sftp_as(&self, limits: sftp::Limits) -> Result<Sftp, Error> {
         Sftp::open(self, &self.connection, Some(limits)).await

@@ -1,6 +1,7 @@
 //! The whole content of a file: read, written, copied.
 
 use core::future::poll_fn;
+use std::sync::Arc;
 
 use sftp::{Attrs, Extension, StatusCode};
 use tokio::io::AsyncWriteExt;
@@ -75,6 +76,47 @@ impl Sftp {
         }
         target.close().await?;
         Ok(copied)
+    }
+
+    /// Copies a file, with its permission bits, to a path of another session, which may be one with
+    /// another server. If both are sessions of one connection, it is [`copy`](Self::copy); else
+    /// the content goes through here, with reading and writing overlapped.
+    ///
+    /// # Errors
+    /// The answer of either server, or the end of a connection.
+    ///
+    /// # Cancel safety
+    /// The other file may hold a part.
+    pub async fn copy_to(
+        &self,
+        from: impl Into<RemotePath>,
+        other: &Self,
+        to: impl Into<RemotePath>,
+    ) -> Result<u64, Error> {
+        let (from, to) = (from.into(), to.into());
+        if self.is_beside(other) {
+            return self.copy(from, to).await;
+        }
+        let source = self.open_file(&from).await?;
+        let attrs = source.metadata().await?;
+        if attrs.is_dir() {
+            return Err(error("copy_to", from.as_bytes(), SftpErrorKind::IsADirectory));
+        }
+        let mut options = OpenOptions::new().write(true).create(true).truncate(true);
+        if let Some(permissions) = attrs.permissions {
+            options = options.mode(permissions.mode() & 0o777);
+        }
+        let mut target = options.open(other, &to).await?;
+        let copied = copy_through_us(source, &mut target).await?;
+        target.close().await?;
+        Ok(copied)
+    }
+
+    /// True for sessions of one connection.
+    fn is_beside(&self, other: &Self) -> bool {
+        let connections = self.client.as_ref().zip(other.client.as_ref());
+        Arc::ptr_eq(&self.engine, &other.engine)
+            || connections.is_some_and(|(one, other)| one.is_same(other))
     }
 
     /// Whether something is at `path`; links are followed.

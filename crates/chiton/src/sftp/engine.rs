@@ -137,9 +137,13 @@ impl Engine {
         self.round_trip.set(time).ok();
     }
 
-    /// The shortest time that an answer took when the session began.
+    /// The shortest time that an answer took on this connection, as far as is known.
     pub(super) fn round_trip(&self) -> Option<Duration> {
-        self.round_trip.get().copied()
+        let known = self.round_trip.get().copied();
+        match &self.link {
+            Link::Channel(channel) => channel.round_trip().into_iter().chain(known).min(),
+            Link::Stream(_) => known,
+        }
     }
 
     /// What the peer takes now before it has said that it took some, in bytes; `None` if what is
@@ -148,6 +152,21 @@ impl Engine {
         match &self.link {
             Link::Channel(channel) => Some(channel.send_window().into()),
             Link::Stream(_) => None,
+        }
+    }
+
+    /// Makes ready for much data, if the link is long: the window that a channel begins with would
+    /// hold it up for some round trips, until it has grown.
+    pub(super) fn expect_data(&self) {
+        /// What a link of 1 Gbit/s holds at 130 ms.
+        const WINDOW: u32 = 16 * 1024 * 1024;
+        /// On a shorter link the usual window is enough.
+        const LONG: Duration = Duration::from_millis(10);
+
+        if let Link::Channel(channel) = &self.link
+            && self.round_trip().is_some_and(|time| time >= LONG)
+        {
+            channel.widen(WINDOW);
         }
     }
 

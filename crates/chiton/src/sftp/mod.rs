@@ -4,6 +4,7 @@ mod content;
 mod dir;
 mod engine;
 mod file;
+mod glob;
 mod link;
 mod path;
 #[cfg(test)]
@@ -104,10 +105,17 @@ impl Sftp {
         let start = async {
             let began = Instant::now();
             ticket.send(Codec::start)?;
+            // These answer every extension that they do not know; of others that is not known.
+            let ahead = limits.is_none() && self.is_known_server();
+            if ahead {
+                ticket.send(Codec::ask_limits)?;
+            }
             ticket.reply().await?;
             let mut round_trip = began.elapsed();
             if let Some(limits) = limits {
                 self.engine.assume_limits(limits);
+            } else if ahead {
+                ticket.reply().await?;
             } else if self.has(Extension::Limits) {
                 let began = Instant::now();
                 ticket.send(Codec::ask_limits)?;
@@ -120,6 +128,13 @@ impl Sftp {
             Ok(())
         };
         start.await.map_err(|kind| error("start", &[], kind))
+    }
+
+    /// True for servers whose habits are known, by what they call themselves.
+    fn is_known_server(&self) -> bool {
+        let name = self.client.as_ref().and_then(Client::server_identification);
+        let name = name.map(|name| name.to_string()).unwrap_or_default();
+        ["SSH-2.0-OpenSSH_", "SSH-2.0-chiton"].iter().any(|known| name.starts_with(known))
     }
 
     /// True if the server offers the extension.

@@ -85,7 +85,13 @@ impl Session {
         result: Expected,
         request: &ExtendedRequest<'_>,
     ) -> Result<RequestId, RequestError> {
-        if !self.server.is_some_and(|offered| offered.contains(extension)) {
+        // What the server accepts may be asked before it has said what it offers: a server without
+        // an answer says so.
+        let offered = match self.server {
+            Some(offered) => offered.contains(extension),
+            None => extension == Extension::Limits,
+        };
+        if !offered {
             return Err(RequestError::NotOffered(extension));
         }
         let name = extension.name();

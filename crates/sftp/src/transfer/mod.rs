@@ -54,7 +54,7 @@ mod ranges;
 pub(crate) mod simulation;
 mod upload;
 
-use core::fmt;
+use core::{fmt, time::Duration};
 
 use ssh_wire::Fault;
 
@@ -98,11 +98,16 @@ pub struct Options {
     /// The most data in one request, in bytes: [`Limits::max_read`](crate::Limits::max_read) or
     /// [`max_write`](crate::Limits::max_write).
     pub request_len: u32,
-    /// The most bytes asked for and not yet answered. A transfer begins with 4 MiB (or 64
-    /// requests, if that is less) and goes to twice what the link holds, but not below 2 MiB: so
-    /// it is always full and other requests do not queue for long. As much again may have
-    /// come and not be stored yet.
+    /// The most bytes asked for and not yet answered. A transfer begins with 2 to 8 MiB, by the
+    /// round trip (or 64 requests, if that is less), and goes to twice what the link holds, but not
+    /// below 2 MiB: so it is always full and other requests do not queue for long. As much
+    /// again may have come and not be stored yet.
     pub budget: u64,
+    /// The round trip of the link, as far as it is known.
+    pub round_trip: Option<Duration>,
+    /// What the peer lets us have under way on one channel, in bytes, if that is known: not much
+    /// more is kept ready for it.
+    pub window: Option<u64>,
     /// The most requests under way.
     pub max_requests: usize,
     /// The most files and directories open at a time.
@@ -119,6 +124,8 @@ impl Options {
         Self {
             request_len,
             budget: DEFAULT_BUDGET,
+            round_trip: None,
+            window: None,
             max_requests: DEFAULT_MAX_REQUESTS,
             max_handles: DEFAULT_MAX_HANDLES,
             rate: None,

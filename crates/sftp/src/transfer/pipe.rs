@@ -13,13 +13,21 @@ use ssh_wire::Time;
 
 use super::Options;
 
-/// Bytes under way from the start: enough for 40 MB/s at 100 ms before anything was measured,
-/// and little enough to be drained in a few seconds on a slow link.
+/// Bytes under way from the start where the round trip is not known: enough for 40 MB/s at 100 ms
+/// before anything was measured, and little enough to be drained in a few seconds on a slow link.
 const START: u64 = 4 * 1024 * 1024;
+
+/// Where it is known, as many bytes as come in it at this rate (in bytes a second), but no more
+/// than twice [`START`].
+const START_RATE: u64 = 100_000_000;
 
 /// Bytes under way at least, once the link is measured: on a short one this is some milliseconds,
 /// in which neither side has to wait for the other to be scheduled.
 const LEAST: u64 = 2 * 1024 * 1024;
+
+/// What may wait for a window that is full, so that there is something to be sent as soon as it
+/// opens.
+const AHEAD: u64 = 1024 * 1024;
 
 /// Requests under way from the start, where they are so small that [`START`] would be more: as
 /// many as OpenSSH's client has at most.
@@ -56,9 +64,13 @@ pub(super) struct Pipe {
 
 impl Pipe {
     pub(super) fn new(options: &Options) -> Self {
-        let budget = options.budget.max(u64::from(options.request_len));
+        let window = options.window.map_or(u64::MAX, |window| window.saturating_add(AHEAD));
+        let budget = options.budget.min(window).max(u64::from(options.request_len));
         let requests = u64::from(options.request_len).saturating_mul(START_REQUESTS);
-        let start = START.min(requests).min(budget);
+        let start = options.round_trip.map_or(START, |round_trip| {
+            in_time(START_RATE, round_trip).clamp(LEAST, START.saturating_mul(2))
+        });
+        let start = start.min(requests).min(budget);
         Self {
             target: start,
             least: start.min(LEAST),
@@ -248,6 +260,19 @@ mod tests {
             assert!(pace.opens(at(millis)).is_some_and(|next| next > at(millis)));
         }
         assert!((990_000..=1_010_000).contains(&sent), "{sent}");
+    }
+
+    #[test]
+    fn what_is_known_of_the_link_is_used_from_the_start() {
+        let mut options = Options::new(255 * 1024);
+        let start = |options: &Options| Pipe::new(options).target;
+        assert_eq!(start(&options), START);
+        options.round_trip = Some(Duration::from_micros(200));
+        assert_eq!(start(&options), LEAST);
+        options.round_trip = Some(Duration::from_secs(2));
+        assert_eq!(start(&options), 2 * START);
+        options.window = Some(2 * 1024 * KIB);
+        assert_eq!(start(&options), 2 * 1024 * KIB + AHEAD);
     }
 
     #[test]

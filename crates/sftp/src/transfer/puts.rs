@@ -18,6 +18,9 @@ use super::{
 /// channel while those of the next need not.
 const LOOK_AHEAD: usize = 16;
 
+/// Requests whose data is loaded before there is room for them.
+const READY: u64 = 4;
+
 /// What to ask the server next. A number is that of the channel: see [`Puts::add_lane`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -151,6 +154,8 @@ struct File {
     /// Requests under way that are no writes.
     others: usize,
     stage: Stage,
+    /// What was confirmed when it was given up.
+    kept: Option<u64>,
 }
 
 /// How far a file is.
@@ -277,6 +282,7 @@ impl Puts {
             handles: Vec::new(),
             others: 0,
             stage: Stage::Waiting,
+            kept: None,
         };
         self.files.insert(item, file);
         self.enter(item, how.parent);
@@ -422,8 +428,9 @@ impl Puts {
     /// What to load next of the source; `None` if that has to wait. It is to be answered with
     /// [`Self::on_loaded`], or by giving up the file.
     pub fn next_load(&mut self) -> Option<Load> {
-        // Once what is under way, once what is ready to follow it.
-        let most = self.target().saturating_mul(2).min(self.options.budget);
+        // What is under way, and what is ready to follow it.
+        let ready = u64::from(self.options.request_len).saturating_mul(READY);
+        let most = self.target().saturating_add(ready);
         loop {
             let &item = self.loading.front()?;
             let file = self
@@ -512,7 +519,8 @@ impl Puts {
             return self.tidy(item);
         }
         let mut until = range.offset.saturating_add(range.len.into()).min(to);
-        if file.load_next == range.offset.saturating_add(range.len.into()) {
+        // Whatever was asked for behind the last content is a hole as well.
+        if end || file.load_next == range.offset.saturating_add(range.len.into()) {
             file.load_next = file.load_next.max(to);
             until = to;
         }
@@ -744,6 +752,7 @@ impl Puts {
         }
         let unopened = file.stage == Stage::Waiting || file.handles.is_empty();
         file.stage = Stage::Over { cut: !unopened };
+        file.kept = Some(file.plan.confirmed());
         file.unsent = 0;
         let waiting = core::mem::take(&mut file.waiting);
         let mut dropped = waiting.iter().map(|range| u64::from(range.len)).sum::<u64>();
@@ -804,7 +813,7 @@ impl Puts {
         if file.handles.contains(&Handle::Open) {
             if cut && !file.how.rename && file.handles.first() == Some(&Handle::Open) {
                 file.stage = Stage::Over { cut: false };
-                let confirmed = file.plan.confirmed();
+                let confirmed = file.confirmed();
                 self.step(item, PutStep::Cut(item, confirmed));
             }
             let Some(file) = self.files.get_mut(&item) else { return };
@@ -871,10 +880,11 @@ impl Puts {
         self.finished.pop_front()
     }
 
-    /// Up to where a file on the server is complete, in bytes: where it can be taken up again.
+    /// Up to where a file on the server is complete, in bytes: where it can be taken up again. Of
+    /// one that was given up, what it was then, to which it is cut.
     #[must_use]
     pub fn confirmed(&self, item: Item) -> u64 {
-        self.files.get(&item).map_or(0, |file| file.plan.confirmed())
+        self.files.get(&item).map_or(0, File::confirmed)
     }
 
     /// True if nothing is left to do and nothing under way.
@@ -941,6 +951,10 @@ impl PutStep {
 }
 
 impl File {
+    fn confirmed(&self) -> u64 {
+        self.kept.unwrap_or_else(|| self.plan.confirmed())
+    }
+
     fn set_handle(&mut self, lane: usize, handle: Handle) {
         if self.handles.len() <= lane {
             self.handles.resize(lane.saturating_add(1), Handle::None);

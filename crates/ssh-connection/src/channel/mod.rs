@@ -303,6 +303,20 @@ impl Channel {
         if owed > allowance { Pressure::Tight } else { Pressure::None }
     }
 
+    /// Lets the peer send up to `window` bytes, as far as that is allowed.
+    pub(crate) fn widen(&mut self, window: u32, budget: &mut Budget, out: &mut dyn Outbox) {
+        if !self.state.may_receive() {
+            return;
+        }
+        let allowance = budget.allowance(self.window.holding());
+        let spare = allowance.saturating_sub(self.window.owed());
+        self.window.widen(window.min(self.max_window), spare);
+        let floor = budget.floor();
+        if let Some(bytes) = self.account(budget, |window| window.credit(allowance, floor)) {
+            out.send(&ChannelWindowAdjust { recipient: self.remote, bytes });
+        }
+    }
+
     /// Another channel needs room: this one gets no credit while it holds more than `share`.
     pub(crate) fn shrink(&mut self, share: u32) {
         self.window.shrink(share);

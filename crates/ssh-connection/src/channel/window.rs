@@ -93,6 +93,12 @@ impl ReceiveWindow {
         self.target = self.target.saturating_add(more);
     }
 
+    /// Raises the target to `window`, by no more than `allowance`.
+    pub(crate) fn widen(&mut self, window: u32, allowance: u32) {
+        let more = window.saturating_sub(self.target).min(allowance);
+        self.target = self.target.saturating_add(more);
+    }
+
     /// Lowers the target to `share`: no credit until that much less is held.
     pub(crate) fn shrink(&mut self, share: u32) {
         self.target = self.target.min(share.max(self.max_packet));
@@ -143,6 +149,11 @@ pub(crate) struct RoundTrip {
 }
 
 impl RoundTrip {
+    /// That time, once there was an answer.
+    pub(crate) const fn shortest(self) -> Option<Duration> {
+        self.shortest
+    }
+
     /// The peer has answered after `elapsed`.
     pub(crate) fn sample(&mut self, elapsed: Duration) {
         self.shortest = Some(self.shortest.map_or(elapsed, |shortest| shortest.min(elapsed)));

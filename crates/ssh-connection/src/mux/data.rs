@@ -1,5 +1,7 @@
 //! RFC 4254 §5.2: data in both directions.
 
+use core::time::Duration;
+
 use bytes::Bytes;
 use ssh_wire::{Message, Outbox, Time};
 
@@ -58,6 +60,13 @@ impl Mux {
         self.table.get(id).map_or(0, |channel| channel.sender.window())
     }
 
+    /// The shortest time that the peer took to answer something on this connection; `None` before
+    /// there was an answer.
+    #[must_use]
+    pub const fn round_trip(&self) -> Option<Duration> {
+        self.round_trip.shortest()
+    }
+
     /// The transport has room again: wakes the writers that had stopped for want of it, in the
     /// order in which they did.
     pub fn data_room_returned(&mut self) {
@@ -108,6 +117,14 @@ impl Mux {
         if let Some(channel) = self.table.get_mut(id) {
             let len = channel.discard(stream);
             self.credit(id, len, now, out);
+        }
+    }
+
+    /// Lets the peer send more on a channel than at first, `window` bytes in all, where the limits
+    /// and the budget allow it: for a long link, of which it is known that much will come.
+    pub fn widen(&mut self, id: ChannelId, window: u32, out: &mut dyn Outbox) {
+        if let Some(channel) = self.table.get_mut(id) {
+            channel.widen(window, &mut self.budget, out);
         }
     }
 

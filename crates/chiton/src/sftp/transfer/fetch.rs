@@ -122,6 +122,8 @@ impl Fetch {
         let limits = sftp.engine.client(|client| client.limits());
         let mut options = settings.planned(limits.max_read);
         options.rate = settings.rate;
+        options.round_trip = sftp.engine.round_trip();
+        sftp.engine.expect_data();
         if let Some(told) = limits.max_handles {
             let told = usize::try_from(told).unwrap_or(usize::MAX);
             options.max_handles = options.max_handles.min(told).max(1);

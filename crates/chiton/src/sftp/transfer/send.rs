@@ -41,7 +41,7 @@ use crate::{
 const RESERVE: usize = 64;
 
 /// Buffers that are kept to be read into again.
-const SPARES: usize = 16;
+const SPARES: usize = 8;
 
 /// How long a transfer that was cancelled waits for the server to cut files.
 const TIDYING: Duration = Duration::from_secs(10);
@@ -111,6 +111,8 @@ impl Sending {
         let limits = sftp.engine.client(|client| client.limits());
         let mut options = settings.planned(limits.max_write);
         options.rate = settings.rate;
+        options.round_trip = sftp.engine.round_trip();
+        options.window = sftp.engine.window();
         if let Some(told) = limits.max_handles {
             let told = usize::try_from(told).unwrap_or(usize::MAX);
             options.max_handles = options.max_handles.min(told).max(1);
