@@ -9,7 +9,7 @@ use std::{
 };
 
 use ssh_auth::AuthRecord;
-use ssh_keys::{Fingerprint, PrivateKeyError};
+use ssh_keys::{Fingerprint, PrivateKeyError, certificate::CertificateError};
 use ssh_wire::{DisconnectReason, Fault, Layer, PeerText, Rule};
 
 /// Why something did not work.
@@ -153,6 +153,13 @@ pub enum HostKeyReason {
         /// `file:line` of the entry.
         at: String,
     },
+    /// The host shows a certificate that proves nothing here, and no file lists its key either.
+    NotCertified {
+        /// What is wrong with the certificate.
+        error: CertificateError,
+    },
+    /// The DNS has the fingerprint of another key for the host.
+    DnsDiffers,
     /// Whoever was asked said no.
     Refused,
 }
@@ -505,6 +512,16 @@ impl fmt::Display for HostKeyError {
                 f,
                 "the {key_type} key {fingerprint} that {host} shows is marked as revoked at {at}: \
                  do not connect"
+            ),
+            HostKeyReason::NotCertified { error } => write!(
+                f,
+                "the certificate that {host} shows proves nothing: {error}; and its {key_type} key \
+                 {fingerprint} is unknown"
+            ),
+            HostKeyReason::DnsDiffers => write!(
+                f,
+                "the {key_type} key {fingerprint} that {host} shows is not the one that the DNS has \
+                 for it: somebody may be in between"
             ),
             HostKeyReason::Refused => {
                 write!(f, "the {key_type} key {fingerprint} of {host} was not accepted")

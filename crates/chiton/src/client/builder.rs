@@ -4,7 +4,7 @@ use core::{fmt, time::Duration};
 use std::{io, sync::Arc};
 
 use ssh_crypto::rng::SystemRng;
-use ssh_keys::known_hosts::HostName;
+use ssh_keys::{Identity, known_hosts::HostName};
 use ssh_transport::{Config, Preferences};
 use ssh_wire::{PeerText, Time};
 use tokio::{
@@ -260,13 +260,12 @@ impl Builder<Ready> {
                 SessionEvent::HostKey(offer) => {
                     proof = HostProof::of(&offer);
                     let (policy, name) = (host_keys.clone(), name.clone());
-                    let (key, asked) = (offer.key().clone(), known.clone());
-                    let certificate = offer.certificate().cloned();
-                    let judge = move || match certificate {
-                        Some(certificate) => policy.check_certificate(&name, &certificate, &asked),
-                        None => policy.check(&name, &key, &asked),
+                    let identity = match offer.certificate() {
+                        Some(certificate) => Identity::Certificate(certificate.clone()),
+                        None => Identity::Key(offer.key().clone()),
                     };
-                    match blocking(judge).await? {
+                    let asked = known.clone();
+                    match blocking(move || policy.check(&name, &identity, &asked)).await? {
                         Ok(()) => front.trust(offer)?,
                         Err(error) => {
                             front.refuse(offer);

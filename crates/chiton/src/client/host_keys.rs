@@ -10,8 +10,10 @@ use std::{
 
 use ssh_crypto::rng::SystemRng;
 use ssh_keys::{
-    Certificate, Fingerprint, KeyType, PublicKey,
+    Fingerprint, Identity, KeyType, PublicKey,
+    certificate::CertificateError,
     known_hosts::{self, CertificateVerdict, HostName, KnownHosts, KnownKey, Verdict},
+    sshfp::{SshfpRecord, SshfpVerdict},
 };
 
 use super::key_file::read_bounded;
@@ -37,7 +39,11 @@ pub struct HostKeys {
     file: Option<PathBuf>,
     hashed: bool,
     on_remember: Option<OnRemember>,
+    dns: Option<Dns>,
 }
+
+/// Asks the DNS for the fingerprints of a host.
+type Dns = Arc<dyn Fn(&str) -> Vec<SshfpRecord> + Send + Sync>;
 
 #[derive(Clone)]
 enum Source {
@@ -96,7 +102,14 @@ pub enum HostKeyAnswer {
 
 impl HostKeys {
     const fn from(source: Source) -> Self {
-        Self { source, unknown: Unknown::Refuse, file: None, hashed: false, on_remember: None }
+        Self {
+            source,
+            unknown: Unknown::Refuse,
+            file: None,
+            hashed: false,
+            on_remember: None,
+            dns: None,
+        }
     }
 
     /// Trusts what this known_hosts file lists, and nothing else. Keys that another policy adds
@@ -199,6 +212,20 @@ impl HostKeys {
         self
     }
 
+    /// Asks the DNS about hosts that no file knows (RFC 4255): a host whose key has the fingerprint
+    /// that a record says is trusted, one whose key has another is refused.
+    ///
+    /// `records` is given the name of the host and gives the data of its SSHFP records. **It must
+    /// give none that DNSSEC has not validated**: whoever can forge an answer could be the host. It
+    /// runs on a thread where it may block.
+    pub fn sshfp(
+        mut self,
+        records: impl Fn(&str) -> Vec<SshfpRecord> + Send + Sync + 'static,
+    ) -> Self {
+        self.dns = Some(Arc::new(records));
+        self
+    }
+
     /// The types of the keys that are known for a host. Asking for these first keeps a server
     /// that has several keys from looking as if its key had changed.
     pub(super) fn known_types(&self, host: &HostName) -> Vec<KeyType> {
@@ -217,36 +244,56 @@ impl HostKeys {
         }
     }
 
-    /// Decides about a certificate over a key that the host proved to hold. To those who do not know
-    /// its authority, and where it is not valid, the key is one as any other, as to OpenSSH.
-    pub(super) fn check_certificate(
-        &self,
-        host: &HostName,
-        certificate: &Certificate,
-        asked: &[KeyType],
-    ) -> Result<(), Error> {
-        if let Source::Files(hosts) = &self.source {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-            match lock(hosts).lookup_certificate(host, certificate, now) {
-                CertificateVerdict::Certified { .. } => return Ok(()),
-                CertificateVerdict::Revoked { source, line } => {
-                    let reason = HostKeyReason::Revoked { at: format!("{source}:{line}") };
-                    return refusal(host, certificate.key(), reason);
-                }
-                CertificateVerdict::NotCertified(_) => {}
-            }
-        }
-        self.check(host, certificate.key(), asked)
-    }
-
-    /// Decides about a key that the host proved to hold. `asked` are the types of keys that it was
-    /// asked for in the first place because they are known. May block.
+    /// Decides about a key that the host proved to hold, which may come with a certificate. `asked`
+    /// are the types of keys that it was asked for in the first place because they are known. May
+    /// block.
+    ///
+    /// A certificate that proves nothing here leaves the key in it, which is then judged as any
+    /// other (`PROTOCOL.certkeys`).
     pub(super) fn check(
         &self,
         host: &HostName,
-        key: &PublicKey,
+        identity: &Identity,
         asked: &[KeyType],
     ) -> Result<(), Error> {
+        let Some(uncertified) = self.check_certificate(host, identity)? else { return Ok(()) };
+        let key = identity.key();
+        match self.check_key(host, key, asked) {
+            Err(Error::HostKey(error)) if matches!(error.reason, HostKeyReason::Unknown { .. }) => {
+                match uncertified {
+                    Uncertified::Because(error) => {
+                        refusal(host, key, HostKeyReason::NotCertified { error })
+                    }
+                    Uncertified::NoCertificate => Err(Error::HostKey(error)),
+                }
+            }
+            verdict => verdict,
+        }
+    }
+
+    /// Nothing if a certificate shows that the key is the host's.
+    fn check_certificate(
+        &self,
+        host: &HostName,
+        identity: &Identity,
+    ) -> Result<Option<Uncertified>, Error> {
+        let (Some(certificate), Source::Files(hosts)) = (identity.certificate(), &self.source)
+        else {
+            return Ok(Some(Uncertified::NoCertificate));
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |elapsed| elapsed.as_secs());
+        match lock(hosts).lookup_certificate(host, certificate, now) {
+            CertificateVerdict::Certified { .. } => Ok(None),
+            CertificateVerdict::NotCertified(error) => Ok(Some(Uncertified::Because(error))),
+            CertificateVerdict::Revoked { source, line } => {
+                let at = format!("{source}:{line}");
+                refusal(host, identity.key(), HostKeyReason::Revoked { at }).map(|()| None)
+            }
+        }
+    }
+
+    fn check_key(&self, host: &HostName, key: &PublicKey, asked: &[KeyType]) -> Result<(), Error> {
         let refuse = |reason| refusal(host, key, reason);
         let hosts = match &self.source {
             Source::Anything => return Ok(()),
@@ -267,6 +314,14 @@ impl HostKeys {
             Verdict::OtherTypes { known } => (lock(hosts).algorithms_for(host), known),
             Verdict::Unknown => (Vec::new(), Vec::new()),
         };
+        if let Some(dns) = &self.dns {
+            match SshfpRecord::compare(&dns(host.host()), key) {
+                // What the files know of a host counts more than what the DNS says of it.
+                SshfpVerdict::Matches if instead_of.is_empty() => return Ok(()),
+                SshfpVerdict::Matches | SshfpVerdict::Silent => {}
+                SshfpVerdict::Differs => return refuse(HostKeyReason::DnsDiffers),
+            }
+        }
         let shown_instead = known_types.iter().any(|known| asked.contains(known));
         let unknown = UnknownHost {
             host: host.to_string(),
@@ -326,6 +381,14 @@ impl HostKeys {
         }
         Ok(())
     }
+}
+
+/// Why a key has to be known by itself.
+enum Uncertified {
+    /// It comes without a certificate.
+    NoCertificate,
+    /// Its certificate proves nothing here.
+    Because(CertificateError),
 }
 
 /// Where a key stands that no file has.
@@ -410,7 +473,11 @@ impl fmt::Debug for HostKeys {
 mod tests {
     use super::*;
     use ssh_crypto::rng::SeededRng;
-    use ssh_keys::{PrivateKey, SignatureAlgorithm};
+    use ssh_keys::{
+        PrivateKey, SignatureAlgorithm,
+        certificate::{CertificateRequest, Role},
+        sshfp::SshfpHash,
+    };
 
     fn key(seed: u64) -> PublicKey {
         PrivateKey::generate(KeyType::Ed25519, &mut SeededRng::new(seed)).unwrap().public().clone()
@@ -424,7 +491,68 @@ mod tests {
     }
 
     fn check(policy: &HostKeys, host: &HostName, key: &PublicKey) -> Result<(), Error> {
-        policy.check(host, key, &[])
+        policy.check(host, &Identity::Key(key.clone()), &[])
+    }
+
+    fn certificate(principal: &str) -> Identity {
+        let mut rng = SeededRng::new(20);
+        let authority = PrivateKey::generate(KeyType::Ed25519, &mut rng).unwrap();
+        let request = CertificateRequest::new(key(1), Role::Host, "id", principal);
+        let algorithm = authority.algorithms()[0];
+        Identity::Certificate(request.issue(&authority, algorithm, &mut rng).unwrap())
+    }
+
+    #[test]
+    fn an_authority_vouches_for_its_hosts_under_every_policy() {
+        let (good, bad) = (certificate("*.example.org"), certificate("*.example.com"));
+        let authority = good.certificate().unwrap().authority().to_openssh("");
+        let (_dir, path) = file(&format!("@cert-authority *.example.org {authority}\n"));
+        let host = HostName::new("a.example.org", 22).unwrap();
+        for policy in policies(&path) {
+            policy.check(&host, &good, &[]).unwrap();
+        }
+        let strict = HostKeys::known_hosts(&path).unwrap();
+        let reason = reason(strict.check(&host, &bad, &[]));
+        assert!(matches!(
+            reason,
+            HostKeyReason::NotCertified { error: CertificateError::WrongPrincipal { .. } }
+        ));
+        let elsewhere = HostName::new("a.example.net", 22).unwrap();
+        assert!(strict.check(&elsewhere, &good, &[]).is_err());
+        // A key that is known needs no certificate, and one that is revoked is refused with it.
+        let line = known_hosts::entry_line(&host, &key(1), None);
+        let (_dir, known) = file(&line);
+        HostKeys::known_hosts(&known).unwrap().check(&host, &bad, &[]).unwrap();
+        let revoked = format!("@cert-authority * {authority}\n@revoked * {authority}\n{line}");
+        let (_dir, revoked) = file(&revoked);
+        for policy in policies(&revoked) {
+            let result = policy.check(&host, &good, &[]);
+            assert!(
+                matches!(result, Err(Error::HostKey(error)) if matches!(error.reason, HostKeyReason::Revoked { .. }))
+            );
+        }
+    }
+
+    #[test]
+    fn the_dns_vouches_for_hosts_that_no_file_knows() {
+        let host = HostName::new("h", 2222).unwrap();
+        let record = |seed| SshfpRecord::of(&key(seed), SshfpHash::Sha256).unwrap();
+        let with = |path: &Path, seed: Option<u64>| {
+            HostKeys::known_hosts(path).unwrap().sshfp(move |name| {
+                assert_eq!(name, "h");
+                seed.map(record).into_iter().collect()
+            })
+        };
+        let (_dir, empty) = file("");
+        check(&with(&empty, Some(1)), &host, &key(1)).unwrap();
+        let differs = reason(check(&with(&empty, Some(2)).accept_new(), &host, &key(1)));
+        assert!(matches!(differs, HostKeyReason::DnsDiffers));
+        let silent = reason(check(&with(&empty, None), &host, &key(1)));
+        assert!(matches!(silent, HostKeyReason::Unknown { .. }));
+        // The DNS does not excuse a key that has changed.
+        let (_dir, known) = file(&known_hosts::entry_line(&host, &key(3), None));
+        let changed = reason(check(&with(&known, Some(1)), &host, &key(1)));
+        assert!(matches!(changed, HostKeyReason::Changed { .. }));
     }
 
     fn reason(result: Result<(), Error>) -> HostKeyReason {
@@ -448,8 +576,6 @@ mod tests {
 
     #[test]
     fn a_certificate_counts_if_its_authority_is_known_for_the_host() {
-        use ssh_keys::certificate::{CertificateRequest, Role};
-
         let mut rng = SystemRng;
         let mut key = || PrivateKey::generate(KeyType::Ed25519, &mut rng).unwrap();
         let (authority, other, key) = (key(), key(), key());
@@ -469,14 +595,14 @@ mod tests {
             format!("{marker} *.test {}\n", key.public().to_openssh(""))
         };
         let check = |policy: &HostKeys, principal| {
-            policy.check_certificate(&host, &certificate(principal), &[])
+            policy.check(&host, &Identity::Certificate(certificate(principal)), &[])
         };
         let known = policy(&line("@cert-authority", &authority));
         assert!(known.knows_authority(&host));
         assert!(check(&known, "h.test").is_ok());
         assert!(check(&known, "*.test").is_ok());
         // For another host, or by an authority that is not known: a key that nobody knows.
-        let unknown = |result| matches!(reason(result), HostKeyReason::Unknown { .. });
+        let unknown = |result| matches!(reason(result), HostKeyReason::NotCertified { .. });
         assert!(unknown(check(&known, "other.test")));
         let stranger = policy(&line("@cert-authority", &other));
         assert!(unknown(check(&stranger, "h.test")));
@@ -561,22 +687,25 @@ mod tests {
         let asked = [KeyType::Ed25519];
         let from = || HostKeys::known_hosts(&path).unwrap();
         for policy in [from().accept_new(), from().warn(|_| {})] {
-            let refused = reason(policy.check(&host, ecdsa, &asked));
+            let refused = reason(policy.check(&host, &Identity::Key(ecdsa.clone()), &asked));
             assert!(matches!(refused, HostKeyReason::Changed { .. }), "{policy:?}");
         }
         assert!(matches!(
-            reason(from().check(&host, ecdsa, &asked)),
+            reason(from().check(&host, &Identity::Key(ecdsa.clone()), &asked)),
             HostKeyReason::Unknown { .. }
         ));
         // Whoever was not asked for it has not refused to show it.
-        from().accept_new().check(&host, ecdsa, &[]).unwrap();
+        from().accept_new().check(&host, &Identity::Key(ecdsa.clone()), &[]).unwrap();
         // With a person to ask, it is for the person to say.
         fs::write(&path, known_hosts::entry_line(&host, &key(1), None)).unwrap();
         let ask = from().ask(|unknown| {
             assert_eq!(unknown.known_types, [KeyType::Ed25519]);
             HostKeyAnswer::Refuse
         });
-        assert!(matches!(reason(ask.check(&host, ecdsa, &asked)), HostKeyReason::Refused));
+        assert!(matches!(
+            reason(ask.check(&host, &Identity::Key(ecdsa.clone()), &asked)),
+            HostKeyReason::Refused
+        ));
     }
 
     #[test]

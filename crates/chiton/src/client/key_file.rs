@@ -49,7 +49,10 @@ pub(super) fn read(path: &Path) -> Result<KeyFile, Error> {
     match PrivateKey::parse(text.expose(), None) {
         Ok(key) => Ok(KeyFile::Plain(key)),
         Err(PrivateKeyError::Encrypted) => {
-            let public = PrivateKey::parse_public(text.expose());
+            let public = match PrivateKey::parse_public(text.expose()) {
+                Err(PrivateKeyError::Encrypted) => public_beside(path),
+                public => public,
+            };
             let public = public.map_err(|kind| unusable(path, kind))?;
             Ok(KeyFile::Encrypted(EncryptedKey { path: path.to_owned(), text, public }))
         }
@@ -75,6 +78,17 @@ pub(super) fn certificate(path: &Path) -> Option<Certificate> {
     Certificate::from_openssh(core::str::from_utf8(&text).ok()?).ok().map(|(cert, _)| cert)
 }
 
+/// The public half of a key whose own file is encrypted as a whole, as old formats are: from the
+/// file with `.pub` behind its name.
+fn public_beside(path: &Path) -> Result<PublicKey, PrivateKeyError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".pub");
+    let text = read_bounded(Path::new(&beside), MAX_KEY_FILE);
+    let text = text.ok().and_then(|text| String::from_utf8(text).ok());
+    let (public, _) = PublicKey::parse(&text.ok_or(PrivateKeyError::Encrypted)?)?;
+    Ok(public)
+}
+
 impl EncryptedKey {
     /// The half that needs no passphrase.
     pub(super) const fn public(&self) -> &PublicKey {
@@ -95,6 +109,9 @@ impl EncryptedKey {
             let Some(secret) = (asking.ask)(&question) else { break };
             let passphrase = secret.expose().as_bytes();
             match PrivateKey::parse(self.text.expose(), Some(passphrase)) {
+                Ok(key) if *key.public() != self.public => {
+                    return Err(unusable(&self.path, PrivateKeyError::Mismatch));
+                }
                 Ok(key) => return Ok(key),
                 Err(PrivateKeyError::WrongPassphrase) => kind = PrivateKeyError::WrongPassphrase,
                 Err(other) => return Err(unusable(&self.path, other)),

@@ -9,8 +9,8 @@ use ssh_crypto::{
     hash::{HashAlgorithm, digest},
 };
 use ssh_keys::{
-    PublicKey,
-    authorized_keys::{AuthorizedKeys, KeyOptions},
+    Identity,
+    authorized_keys::{AuthorizedKeys, Permissions, Visitor},
 };
 
 /// Keys and passwords that let in.
@@ -61,9 +61,30 @@ impl Accounts {
     }
 
     /// Judges what a client shows. `done` are the methods it has succeeded with; to a key without
-    /// a signature, the answer is whether a signature would do.
-    pub(super) fn judge(&self, question: &AuthQuestion, done: &mut MethodSet) -> Verdict {
-        if !self.allow(question) {
+    /// a signature, the answer is whether a signature would do. What a key that is accepted may do
+    /// goes into `granted`.
+    pub(super) fn judge(
+        &self,
+        question: &AuthQuestion,
+        visitor: &Visitor<'_>,
+        done: &mut MethodSet,
+        granted: &mut Option<Permissions>,
+    ) -> Verdict {
+        let visitor = Visitor { user: question.user(), ..*visitor };
+        let allowed = match question.credential() {
+            Credential::Key { key, proven, .. } => {
+                let permissions = self.admit(&Identity::Key(key.clone()), &visitor);
+                let allowed = permissions.is_some();
+                // What one key was refused does not free another from its options.
+                if *proven && allowed {
+                    *granted = permissions;
+                }
+                allowed
+            }
+            Credential::Password(password) => self.allow_password(visitor.user, password.expose()),
+            _ => false,
+        };
+        if !allowed {
             return Verdict::Reject;
         }
         if matches!(question.credential(), Credential::Key { proven: false, .. }) {
@@ -79,18 +100,12 @@ impl Accounts {
         }
     }
 
-    /// Whether this key or password is one of the user's.
-    fn allow(&self, question: &AuthQuestion) -> bool {
-        let user = question.user();
-        match question.credential() {
-            Credential::Key { key, .. } => self
-                .keys
-                .iter()
-                .filter(|(of, _)| of.as_deref().is_none_or(|of| of == user))
-                .any(|(_, keys)| lets_in_freely(keys, key)),
-            Credential::Password(password) => self.allow_password(user, password.expose()),
-            _ => false,
-        }
+    /// What the holder of a key may do, by the first of the user's files that lets it in.
+    fn admit(&self, identity: &Identity, visitor: &Visitor<'_>) -> Option<Permissions> {
+        self.keys
+            .iter()
+            .filter(|(of, _)| of.as_deref().is_none_or(|of| of == visitor.user))
+            .find_map(|(_, keys)| keys.admit(identity, visitor).ok())
     }
 
     /// Takes as long for a wrong password as for a right one, and as long for a user who does not
@@ -105,11 +120,6 @@ impl Accounts {
             allowed | (same_user & same_password)
         })
     }
-}
-
-/// Whether a line without any options has the key: what options demand is not obeyed here.
-fn lets_in_freely(keys: &AuthorizedKeys, key: &PublicKey) -> bool {
-    keys.entries().iter().any(|entry| entry.key == *key && entry.options == KeyOptions::default())
 }
 
 #[cfg(test)]

@@ -1,10 +1,15 @@
 //! One client, from its TCP connection to its sessions.
 
 use core::{future::poll_fn, task::Poll};
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use ssh_auth::server::{AuthQuestion, Credential, MethodSet};
 use ssh_crypto::rng::SystemRng;
+use ssh_keys::authorized_keys::{Permissions, Visitor};
 use ssh_wire::Time;
 use tokio::{
     net::TcpStream,
@@ -71,16 +76,16 @@ impl Front {
         let connection = Arc::clone(&self.connection);
         let mut stop = self.stop.clone();
         let work = async {
-            match tokio::time::timeout(grace, self.log_in()).await {
-                Ok(Ok(())) => {}
+            let granted = match tokio::time::timeout(grace, self.log_in()).await {
+                Ok(Ok(granted)) => granted,
                 Ok(Err(error)) => return error,
                 Err(_) => {
                     self.close("the time for logging in is over");
                     return Error::TimedOut(Phase::Authentication, grace);
                 }
-            }
+            };
             drop(place);
-            self.sessions(origin).await
+            self.sessions(origin, granted).await
         };
         tokio::select! {
             biased;
@@ -96,12 +101,14 @@ impl Front {
         self.connection.shared.with(|state| state.close(why));
     }
 
-    async fn log_in(&self) -> Result<(), Error> {
+    /// Gives what the client may do.
+    async fn log_in(&self) -> Result<Permissions, Error> {
         if let Some(banner) = &self.shop.banner {
             self.connection.shared.with(|state| state.session.banner(banner));
         }
         let mut last = None;
         let mut done = MethodSet::EMPTY;
+        let mut granted = None;
         loop {
             let event = poll_fn(|cx| {
                 let event = self.connection.shared.with(|state| state.next_event(cx.waker()));
@@ -110,16 +117,26 @@ impl Front {
             .await?;
             match event {
                 SessionEvent::AuthQuestion(question) => {
-                    last = Some(self.answer(question, &mut done)?);
+                    last = Some(self.answer(question, &mut done, &mut granted)?);
                 }
                 SessionEvent::Authenticated => {
                     let Some((user, proof)) = last else { continue };
                     self.shop.tell(Event::LoggedIn { peer: self.peer, user, proof });
-                    return Ok(());
+                    // Who logged in with a password is held by no options.
+                    return Ok(granted.unwrap_or_default());
                 }
                 _ => {}
             }
         }
+    }
+
+    /// Where the client is and what time it is, for the options of keys.
+    fn visitor(&self) -> Visitor<'static> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |elapsed| elapsed.as_secs());
+        let address = Some(self.peer.ip());
+        // Names are not looked up, and dates without a zone are in UTC.
+        Visitor { user: "", address, host: None, now, utc_offset: 0 }
     }
 
     /// Answers a question, and tells who was asking and how.
@@ -127,8 +144,10 @@ impl Front {
         &self,
         question: AuthQuestion,
         done: &mut MethodSet,
+        granted: &mut Option<Permissions>,
     ) -> Result<(String, Proof), Error> {
-        let verdict = self.shop.accounts.judge(&question, done);
+        let visitor = self.visitor();
+        let verdict = self.shop.accounts.judge(&question, &visitor, done, granted);
         let (user, proof) = (question.user().to_owned(), Proof::of(question.credential()));
         let signed = !matches!(question.credential(), Credential::Key { proven: false, .. });
         if verdict == Verdict::Reject && signed {
@@ -164,7 +183,8 @@ impl Front {
     }
 
     /// Serves sessions until the connection ends; they end with it.
-    async fn sessions(&self, origin: Origin) -> Error {
+    async fn sessions(&self, origin: Origin, granted: Permissions) -> Error {
+        let granted = Arc::new(granted);
         let mut sessions = JoinSet::new();
         loop {
             let incoming = poll_fn(|cx| {
@@ -180,7 +200,8 @@ impl Front {
             match accepted {
                 Ok(channel) => {
                     let permissions = Arc::clone(&self.shop.permissions);
-                    sessions.spawn(session::serve(channel, permissions, origin.clone()));
+                    let granted = Arc::clone(&granted);
+                    sessions.spawn(session::serve(channel, permissions, granted, origin.clone()));
                 }
                 Err(error) if self.connection.shared.lock().alive().is_err() => return error,
                 // The client has closed the channel before it was open.

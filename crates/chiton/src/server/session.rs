@@ -12,6 +12,7 @@ use std::{
 };
 
 use ssh_connection::{Env, Pty, ReplyToken, Request, Stream};
+use ssh_keys::authorized_keys;
 use tokio::sync::watch;
 
 use super::{
@@ -63,42 +64,46 @@ impl Origin {
     }
 }
 
+/// The command that stands for the file server of this process, as in sshd_config(5).
+const INTERNAL_SFTP: &str = "internal-sftp";
+
 /// A session before its program.
 struct Setup {
     channel: Channel,
     permissions: Arc<Permissions>,
+    /// What the options of the client's key leave of them.
+    granted: Arc<authorized_keys::Permissions>,
     env: Vec<(OsString, OsString)>,
     pty: Option<Pty<'static>>,
 }
 
 /// Serves one session until it ends.
-pub(super) async fn serve(channel: Channel, permissions: Arc<Permissions>, origin: Origin) {
+pub(super) async fn serve(
+    channel: Channel,
+    permissions: Arc<Permissions>,
+    granted: Arc<authorized_keys::Permissions>,
+    origin: Origin,
+) {
     // What the client would say on the other stream has no meaning.
     channel.discard(Stream::Stderr);
-    let env = origin.variables().into();
-    let mut setup = Setup { channel, permissions, env, pty: None };
+    let mut env: Vec<(OsString, OsString)> =
+        granted.environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    env.extend(origin.variables());
+    let mut setup = Setup { channel, permissions, granted, env, pty: None };
     while let Ok(Some((request, token))) = setup.channel.next_request().await {
         match request {
-            Request::Exec(command) => {
-                if let Some(started) = setup.start(What::Command(&command)) {
-                    setup.reply(token, true);
-                    return run(&setup.channel, started).await;
+            Request::Exec(_) | Request::Shell | Request::Subsystem(_) => {
+                match setup.job(&request) {
+                    Some(Job::Program(started)) => {
+                        setup.reply(token, true);
+                        return run(&setup.channel, *started).await;
+                    }
+                    Some(Job::Files(root)) => {
+                        setup.reply(token, true);
+                        return setup.serve_files(root).await;
+                    }
+                    None => setup.reply(token, false),
                 }
-                setup.reply(token, false);
-            }
-            Request::Shell => {
-                if let Some(started) = setup.start(What::Shell) {
-                    setup.reply(token, true);
-                    return run(&setup.channel, started).await;
-                }
-                setup.reply(token, false);
-            }
-            Request::Subsystem(name) => {
-                if let Some(root) = setup.sftp(&name) {
-                    setup.reply(token, true);
-                    return setup.serve_files(root).await;
-                }
-                setup.reply(token, false);
             }
             request => {
                 let ok = setup.prepare(request);
@@ -108,7 +113,41 @@ pub(super) async fn serve(channel: Channel, permissions: Arc<Permissions>, origi
     }
 }
 
+/// What a session is for.
+enum Job {
+    Program(Box<(Process, Pipes)>),
+    Files(Root),
+}
+
+impl Job {
+    fn program(started: (Process, Pipes)) -> Self {
+        Self::Program(Box::new(started))
+    }
+}
+
 impl Setup {
+    /// What a request asks for, or what the client's key is for instead.
+    fn job(&mut self, request: &Request<'static>) -> Option<Job> {
+        if let Some(command) = self.granted.command.clone() {
+            if command == INTERNAL_SFTP {
+                return self.sftp("sftp").map(Job::Files);
+            }
+            let original = match request {
+                Request::Exec(command) => Some(OsStr::from_bytes(command).to_owned()),
+                Request::Subsystem(name) => Some(OsString::from(&**name)),
+                _ => None,
+            };
+            let original = original.map(|command| ("SSH_ORIGINAL_COMMAND".into(), command));
+            self.env.extend(original);
+            return self.start(What::Command(command.as_bytes())).map(Job::program);
+        }
+        match request {
+            Request::Exec(command) => self.start(What::Command(command)).map(Job::program),
+            Request::Subsystem(name) => self.sftp(name).map(Job::Files),
+            _ => self.start(What::Shell).map(Job::program),
+        }
+    }
+
     fn reply(&self, token: Option<ReplyToken>, ok: bool) {
         if let Some(token) = token {
             self.channel.reply(token, ok);
@@ -118,7 +157,9 @@ impl Setup {
     /// Requests that come before the program.
     fn prepare(&mut self, request: Request<'static>) -> bool {
         match request {
-            Request::Pty(pty) if self.permissions.exec && self.pty.is_none() => {
+            Request::Pty(pty)
+                if self.permissions.exec && self.granted.pty && self.pty.is_none() =>
+            {
                 self.pty = Some(pty);
                 true
             }

@@ -7,4 +7,6 @@ mod exec;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod options;
+#[cfg(test)]
 mod sftp;

@@ -268,7 +268,8 @@ fn parse_line(line: usize, text: &[u8]) -> Result<AllowedSigner, LineError> {
 /// The first field, which may stand in quotes, and what follows.
 fn principals(text: &[u8]) -> Option<(&[u8], &[u8])> {
     match text.strip_prefix(b"\"") {
-        None => Some(crate::line::field(text)),
+        // A quote in the middle of a word is an accident.
+        None => Some(crate::line::field(text)).filter(|(word, _)| !word.contains(&b'"')),
         Some(quoted) => {
             let end = quoted.iter().position(|byte| *byte == b'"')?;
             let (principals, rest) = quoted.split_at_checked(end)?;

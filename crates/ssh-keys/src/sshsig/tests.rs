@@ -190,6 +190,7 @@ fn lines_that_are_not_in_order_count_for_nothing() {
         format!("alice valid-after=\"20200102\",valid-before=\"20200101\" {line}"),
         format!("alice cert-authority, {line}"),
         format!("\"alice {line}"),
+        format!("al\"ice\" {line}"),
         format!("\"\" {line}"),
         format!("alice{} {line}", "x".repeat(crate::MAX_LINE_LEN)),
     ];

@@ -1,0 +1,11 @@
+//! Keys, certificates, lists and signatures against `ssh-keygen` of two generations: what we write
+//! is read there and the reverse, and about damaged files the two agree.
+
+#[cfg(test)]
+mod certificates;
+#[cfg(test)]
+mod differential;
+#[cfg(test)]
+mod files;
+#[cfg(test)]
+mod keygen;
