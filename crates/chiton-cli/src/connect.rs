@@ -128,6 +128,9 @@ fn preferences(options: &Options) -> Result<Preferences> {
     if let Some(names) = &options.ciphers {
         for_option("Ciphers", preferences.set_ciphers(names))?;
     }
+    if options.compression == Some(true) {
+        for_option("Compression", preferences.set_compression("zlib@openssh.com,none"))?;
+    }
     if let Some(names) = &options.macs {
         for_option("MACs", preferences.set_macs(names))?;
     }

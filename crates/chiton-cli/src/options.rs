@@ -54,6 +54,8 @@ pub(crate) struct Options {
     /// `Some(None)` is "none".
     pub(crate) connect_timeout: Option<Option<Duration>>,
     pub(crate) ciphers: Option<String>,
+    /// Whether packets are compressed once the user is authenticated.
+    pub(crate) compression: Option<bool>,
     pub(crate) macs: Option<String>,
     pub(crate) kex_algorithms: Option<String>,
     pub(crate) host_key_algorithms: Option<String>,
@@ -114,6 +116,7 @@ type Setter = fn(&mut Options, &'static str, &[String]) -> Result<(), OptionErro
 const OPTIONS: &[(&str, Setter)] = &[
     ("BatchMode", |o, n, v| first(&mut o.batch_mode, yes_no(n, v))),
     ("Ciphers", |o, n, v| first(&mut o.ciphers, single(n, v))),
+    ("Compression", |o, n, v| first(&mut o.compression, yes_no(n, v))),
     ("ConnectTimeout", |o, n, v| first(&mut o.connect_timeout, timeout(n, v))),
     ("EscapeChar", |o, n, v| first(&mut o.escape_char, escape_char(n, v))),
     ("GlobalKnownHostsFile", |o, _, v| first(&mut o.global_known_hosts, Ok(v.to_vec()))),

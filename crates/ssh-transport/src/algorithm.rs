@@ -257,6 +257,7 @@ algorithms! {
     /// Compression of packets, before they are encrypted.
     CompressionAlgorithm, Compression;
     None, "none", "RFC 4253", Usual;
+    #[cfg(feature = "std")]
     ZlibOpenSsh, "zlib@openssh.com", "draft-miller-secsh-compression-delayed", OnRequest;
 }
 

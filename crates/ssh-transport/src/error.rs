@@ -41,6 +41,8 @@ pub enum Error {
     SequenceNumbersExhausted,
     /// A message of our own does not fit into a packet.
     MessageTooLong,
+    /// A message could not be compressed: a defect of this program.
+    CompressionFailed,
     /// The key material that was derived does not fit the cipher: a defect of this program.
     UnusableKeys,
 }
@@ -61,6 +63,7 @@ impl Error {
             | Self::Closed
             | Self::SequenceNumbersExhausted
             | Self::MessageTooLong
+            | Self::CompressionFailed
             | Self::UnusableKeys => Fault::Local,
             Self::Disconnected(_) => Fault::Policy,
             Self::RekeyTimedOut => Fault::Network,
@@ -98,6 +101,7 @@ impl Error {
             Self::HostKeyRefused | Self::WrongHostKeyAnswer => {
                 Some(DisconnectReason::HOST_KEY_NOT_VERIFIABLE)
             }
+            Self::CompressionFailed => Some(DisconnectReason::COMPRESSION_ERROR),
             Self::MessageTooLong => Some(DisconnectReason::BY_APPLICATION),
             Self::Disconnected(_) | Self::Closed | Self::SequenceNumbersExhausted => None,
         }
@@ -126,6 +130,7 @@ impl fmt::Display for Error {
                 f.write_str("2^32 packets were sent without new keys")
             }
             Self::MessageTooLong => f.write_str("a message is too long for a packet"),
+            Self::CompressionFailed => f.write_str("a message could not be compressed"),
             Self::UnusableKeys => f.write_str("the derived keys do not fit the cipher"),
         }
     }
@@ -154,6 +159,8 @@ pub enum PeerMisbehaved {
     BadMac,
     /// A packet without payload.
     EmptyPacket,
+    /// A packet that does not inflate, or to more than a packet may hold.
+    BadCompression,
     /// The padding is shorter than four bytes or longer than the packet.
     BadPadding {
         /// The length it claims to have, in bytes.
@@ -233,6 +240,7 @@ impl PeerMisbehaved {
             Self::BadMac => "RFC 4253 §6.4",
             Self::EmptyPacket | Self::BadPadding { .. } => "RFC 4253 §6",
             Self::BadPacketLength { .. } => "RFC 4253 §6.1",
+            Self::BadCompression => "RFC 4253 §6.2",
             Self::IdentificationTooLong { .. }
             | Self::IdentificationMissing
             | Self::NulInIdentification
@@ -264,6 +272,7 @@ impl PeerMisbehaved {
             | Self::BadHostKey
             | Self::WrongHostKeyType
             | Self::BadHostKeySignature => DisconnectReason::KEY_EXCHANGE_FAILED,
+            Self::BadCompression => DisconnectReason::COMPRESSION_ERROR,
             Self::HostKeyChanged => DisconnectReason::HOST_KEY_NOT_VERIFIABLE,
             Self::EmptyPacket
             | Self::BadPadding { .. }
@@ -289,6 +298,9 @@ impl fmt::Display for PeerMisbehaved {
         match self {
             Self::BadMac => f.write_str("the tag of a packet does not match"),
             Self::EmptyPacket => f.write_str("a packet without payload"),
+            Self::BadCompression => {
+                f.write_str("a packet that does not inflate, or to more than 262144 bytes")
+            }
             Self::BadPadding { length } => {
                 write!(f, "a padding of {length} bytes does not fit its packet")
             }

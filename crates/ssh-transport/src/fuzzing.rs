@@ -8,8 +8,9 @@ use ssh_crypto::rng::SeededRng;
 use ssh_wire::{NameList, Rest, Time};
 
 use crate::{
-    Algorithm, CipherAlgorithm, Error, HostKeyAlgorithm, Inbound, KexAlgorithm, MacAlgorithm,
-    Offer, Payload, Protection, Received, Role,
+    Algorithm, CipherAlgorithm, CompressionAlgorithm, Error, HostKeyAlgorithm, Inbound,
+    KexAlgorithm, MacAlgorithm, Offer, Payload, Protection, Received, Role,
+    compression::{Deflater, Inflater},
     crypto::{KeyMaterial, Open, Seal, null::Null, opening_key, sealing_key},
     ident::{IdentificationReader, PeerIdentification},
     message::{EcdhMessage, GroupExchangeMessage, KexInit, TransportMessage},
@@ -24,6 +25,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("identification", identification),
     ("packets", packets),
+    ("compression", compression),
     ("transport_messages", transport_messages),
     ("negotiate", negotiate),
     ("kex_client", kex_client),
@@ -138,6 +140,30 @@ pub fn packets(data: &[u8]) {
     assert!(!matches!(drain(&mut inbound).as_deref(), Ok([_, ..])));
 }
 
+/// Lengths of packets, and packets of a stream that somebody compressed: none inflates to more than
+/// a packet may hold, and what does inflate is what a stream of ours is made of, too.
+///
+/// # Panics
+/// If it does not hold.
+pub fn compression(data: &[u8]) {
+    let streams = || {
+        let algorithm = CompressionAlgorithm::from_name("zlib@openssh.com")?;
+        Some((Deflater::new(algorithm)?, Inflater::new(algorithm)?))
+    };
+    let (Some((_, mut theirs)), Some((mut deflater, mut ours))) = (streams(), streams()) else {
+        return;
+    };
+    let mut rest = data;
+    while let [len, tail @ ..] = rest {
+        let (packet, tail) = tail.split_at_checked(usize::from(*len)).unwrap_or((tail, &[]));
+        rest = tail;
+        let Ok(payload) = theirs.inflate(packet) else { return };
+        assert!(payload.len() <= 256 * 1024);
+        let again = deflater.deflate(&payload).and_then(|packet| ours.inflate(&packet));
+        assert_eq!(again, Ok(payload));
+    }
+}
+
 /// Both tables read the bytes; what one reads, it writes so that it reads the same again.
 ///
 /// # Panics
@@ -177,7 +203,13 @@ pub fn negotiate(data: &[u8]) {
     let role = if *role & 1 == 0 { Role::Client } else { Role::Server };
     let (kex, host_keys) = (pick::<KexAlgorithm>(*a, *turn), pick::<HostKeyAlgorithm>(*b, *turn));
     let (ciphers, macs) = (pick::<CipherAlgorithm>(*c, *turn), pick::<MacAlgorithm>(*d, *turn));
-    let ours = Offer { kex: &kex, host_keys: &host_keys, ciphers: &ciphers, macs: &macs };
+    let ours = Offer {
+        kex: &kex,
+        host_keys: &host_keys,
+        ciphers: &ciphers,
+        macs: &macs,
+        compression: &[CompressionAlgorithm::None],
+    };
     let text = String::from_utf8_lossy(text);
     let mut lists = text.split('\n').map(|text| NameList::from_text(text).unwrap_or_default());
     let mut next = || lists.next().unwrap_or_default();

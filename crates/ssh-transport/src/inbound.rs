@@ -19,6 +19,8 @@ use ssh_wire::{Message, PeerText};
 
 use crate::{
     Role,
+    algorithm::CompressionAlgorithm,
+    compression::{Authenticated, BadCompression, Inflater},
     crypto::{BadMac, Open, null::Null},
     error::{Error, PeerMisbehaved},
     event::Payload,
@@ -37,6 +39,10 @@ pub struct Inbound {
     /// Bytes of the packet at the front of the buffer, once its length is known.
     packet: Option<usize>,
     last_line: Option<PeerText>,
+    role: Role,
+    /// What inflates payloads once the user is authenticated, if that was negotiated.
+    inflater: Option<Inflater>,
+    authenticated: Authenticated,
 }
 
 enum State {
@@ -66,6 +72,9 @@ impl Inbound {
             usage: Usage::default(),
             packet: None,
             last_line: None,
+            role,
+            inflater: None,
+            authenticated: Authenticated::default(),
         }
     }
 
@@ -138,10 +147,25 @@ impl Inbound {
         self.sequence = sequence.wrapping_add(1);
         let tag = self.key.shape().tag;
         let payload = unpad(packet, len.saturating_sub(tag), sequence)?;
+        let payload = self.inflate(payload)?;
+        if payload.number() == Authenticated::SUCCESS && self.role == Role::Client {
+            self.authenticated.set();
+        }
         if payload.number() == NewKeys::NUMBER {
             self.state = State::AwaitingKeys;
         }
         Ok(Some(payload))
+    }
+
+    /// Inflates a payload where compression has begun.
+    fn inflate(&mut self, payload: Payload) -> Result<Payload, Error> {
+        let Some(inflater) = self.inflater.as_mut().filter(|_| self.authenticated.is_set()) else {
+            return Ok(payload);
+        };
+        let inflated = inflater.inflate(payload.bytes());
+        let inflated = inflated.map_err(|BadCompression| PeerMisbehaved::BadCompression)?;
+        let number = inflated.first().copied().ok_or(PeerMisbehaved::EmptyPacket)?;
+        Ok(Payload::new(inflated.into(), number, payload.sequence()))
     }
 
     /// The whole length of the packet at the front, checked as soon as it can be told.
@@ -170,6 +194,16 @@ impl Inbound {
         if matches!(self.state, State::AwaitingKeys) {
             self.state = State::Packets;
         }
+    }
+
+    /// A new stream, with the new keys.
+    pub(crate) fn set_compression(
+        &mut self,
+        algorithm: CompressionAlgorithm,
+        authenticated: &Authenticated,
+    ) {
+        self.inflater = Inflater::new(algorithm);
+        self.authenticated = authenticated.clone();
     }
 
     /// How much the present key has been used.

@@ -105,6 +105,7 @@ extern crate alloc;
 extern crate std;
 
 mod algorithm;
+mod compression;
 mod config;
 mod crypto;
 mod error;

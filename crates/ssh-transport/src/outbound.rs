@@ -10,6 +10,8 @@ use ssh_crypto::{Secret, rng::Rng};
 use ssh_wire::{Encode, Layer, Rest};
 
 use crate::{
+    algorithm::CompressionAlgorithm,
+    compression::{Authenticated, Deflater},
     crypto::{Seal, null::Null},
     error::Error,
     packet::{HEADER_LEN, LENGTH_LEN, MAX_PACKET_LENGTH, MAX_TAG_LEN, Usage},
@@ -33,6 +35,9 @@ pub(crate) struct Outbound {
     /// Payloads that wait for `NEWKEYS`, each behind its length. A password may be among them.
     held: Secret<Vec<u8>>,
     held_limit: usize,
+    /// What compresses payloads once the user is authenticated, if that was negotiated.
+    deflater: Option<Deflater>,
+    authenticated: Authenticated,
     /// Bytes in `out` that are not channel data.
     control: usize,
     rng: Box<dyn Rng>,
@@ -51,6 +56,8 @@ impl Outbound {
             holding: false,
             held: Secret::new(Vec::new()),
             held_limit,
+            deflater: None,
+            authenticated: Authenticated::default(),
             control: 0,
             rng,
             pool: Box::new([0; POOL]),
@@ -117,6 +124,7 @@ impl Outbound {
         if number == 0 {
             return Ok(0);
         }
+        let payload = self.compress(start, payload)?;
         let shape = self.key.shape();
         let padding = shape.padding(payload);
         let length = payload.saturating_add(padding).saturating_add(1);
@@ -143,7 +151,27 @@ impl Outbound {
         if !is_channel_data(number) {
             self.control = self.control.saturating_add(sealed);
         }
+        if number == Authenticated::SUCCESS {
+            self.authenticated.set();
+        }
         Ok(number)
+    }
+
+    /// Compresses the payload behind `start` where that has begun, and gives its length.
+    fn compress(&mut self, start: usize, payload: usize) -> Result<usize, Error> {
+        let Some(deflater) = self.deflater.as_mut().filter(|_| self.authenticated.is_set()) else {
+            return Ok(payload);
+        };
+        // The peer inflates no more either.
+        if u32::try_from(payload).unwrap_or(u32::MAX) > MAX_PACKET_LENGTH {
+            return Err(Error::MessageTooLong);
+        }
+        let at = start.saturating_add(HEADER_LEN);
+        let plain = self.out.get(at..).unwrap_or_default();
+        let compressed = deflater.deflate(plain).map_err(|_| Error::CompressionFailed)?;
+        self.out.truncate(at);
+        self.out.extend_from_slice(&compressed);
+        Ok(compressed.len())
     }
 
     /// From our `KEXINIT` on, messages of the layers above wait.
@@ -158,6 +186,16 @@ impl Outbound {
         if reset_sequence {
             self.sequence = 0;
         }
+    }
+
+    /// A new stream, with the new keys.
+    pub(crate) fn set_compression(&mut self, algorithm: CompressionAlgorithm) {
+        self.deflater = Deflater::new(algorithm);
+    }
+
+    /// Whether the user is authenticated, for the other direction.
+    pub(crate) const fn authenticated(&self) -> &Authenticated {
+        &self.authenticated
     }
 
     /// Sends what was held back.

@@ -7,8 +7,8 @@ use ssh_crypto::aead::aes_gcm_is_accelerated;
 use ssh_keys::KeyType;
 
 use crate::algorithm::{
-    Algorithm, AlgorithmKind, CipherAlgorithm, HostKeyAlgorithm, KexAlgorithm, MacAlgorithm,
-    Standing,
+    Algorithm, AlgorithmKind, CipherAlgorithm, CompressionAlgorithm, HostKeyAlgorithm,
+    KexAlgorithm, MacAlgorithm, Standing,
 };
 
 /// Algorithms in order of preference: at least one, none twice.
@@ -124,6 +124,7 @@ pub struct Preferences {
     host_keys: List<HostKeyAlgorithm>,
     ciphers: List<CipherAlgorithm>,
     macs: List<MacAlgorithm>,
+    compression: List<CompressionAlgorithm>,
 }
 
 impl Preferences {
@@ -136,7 +137,13 @@ impl Preferences {
         if !aes_gcm_is_accelerated() {
             ciphers.move_to_front(|cipher| cipher == CipherAlgorithm::ChaCha20Poly1305);
         }
-        Self { kex: List::usual(), host_keys: List::usual(), ciphers, macs: List::usual() }
+        Self {
+            kex: List::usual(),
+            host_keys: List::usual(),
+            ciphers,
+            macs: List::usual(),
+            compression: List::usual(),
+        }
     }
 
     /// What a server should offer today: the same without Diffie-Hellman in prime fields, with
@@ -209,6 +216,21 @@ impl Preferences {
     /// As there.
     pub fn set_macs(&mut self, names: &str) -> Result<(), PreferencesError> {
         self.macs = self.macs.edited(names)?;
+        Ok(())
+    }
+
+    /// Compression, for both directions: none, unless something else is set.
+    #[must_use]
+    pub const fn compression(&self) -> &List<CompressionAlgorithm> {
+        &self.compression
+    }
+
+    /// Sets the compression of both directions; see [`set_kex`](Self::set_kex).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_compression(&mut self, names: &str) -> Result<(), PreferencesError> {
+        self.compression = self.compression.edited(names)?;
         Ok(())
     }
 

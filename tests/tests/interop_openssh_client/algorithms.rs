@@ -89,6 +89,18 @@ async fn every_stream_cipher_with_every_mac(peer: &Peer) {
     }
 }
 
+async fn compression(peer: &Peer) {
+    let mut preferences = Preferences::modern_server();
+    preferences.set_compression("none,zlib@openssh.com").unwrap();
+    let ours = Ours::start_with(|builder| builder.preferences(preferences)).await;
+    let clients = ours.clients(peer);
+    let sent = vec![b'x'; ECHOED];
+    let outcome = clients.ssh(&[REKEY, "Compression=yes", "LogLevel=DEBUG1"], "cat", &sent).ok();
+    assert!(outcome.stdout == sent, "other data came back");
+    assert!(outcome.stderr.contains("Enabling compression at level"), "{}", outcome.stderr);
+    exercise(&clients, &["Compression=yes"], &[]);
+}
+
 /// With the defaults of both, under strict key exchange.
 async fn the_defaults(peer: &Peer) {
     let ours = Ours::start().await;
@@ -116,6 +128,7 @@ against_each_peer!(
     every_host_key_type,
     every_aead,
     every_stream_cipher_with_every_mac,
+    compression,
     the_defaults,
     nothing_in_common,
 );

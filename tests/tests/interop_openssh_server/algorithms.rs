@@ -128,6 +128,16 @@ async fn every_stream_cipher_with_every_mac(peer: &Peer) {
     }
 }
 
+/// Compression is asked for, begins with the login, and goes on under new keys.
+async fn compression(peer: &Peer) {
+    let mut preferences = Preferences::modern();
+    preferences.set_compression("zlib@openssh.com").unwrap();
+    let sshd = Sshd::start(peer, "Compression delayed\n");
+    let client = connect(&sshd, preferences).await.unwrap();
+    assert!(has(&negotiated(&client), "zlib@openssh.com"), "{}", negotiated(&client));
+    exercise(&client, "compression").await;
+}
+
 /// With our defaults the best of what both have is chosen, under strict key exchange.
 async fn the_defaults(peer: &Peer) {
     let client = connect(Sshd::shared(peer), Preferences::modern()).await.unwrap();
@@ -152,5 +162,6 @@ against_each_peer!(
     every_host_key_type,
     every_aead,
     every_stream_cipher_with_every_mac,
+    compression,
     the_defaults,
 );

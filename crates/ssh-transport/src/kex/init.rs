@@ -130,6 +130,7 @@ impl OurInit {
         let host_keys = names(offer.host_keys);
         let ciphers = names(offer.ciphers);
         let macs = names(offer.macs);
+        let compression = names(offer.compression);
         let list = |names| NameList::from_text(names).unwrap_or_default();
         let message = KexInit {
             cookie,
@@ -139,8 +140,8 @@ impl OurInit {
             encryption_server_to_client: list(&ciphers),
             mac_client_to_server: list(&macs),
             mac_server_to_client: list(&macs),
-            compression_client_to_server: list("none"),
-            compression_server_to_client: list("none"),
+            compression_client_to_server: list(&compression),
+            compression_server_to_client: list(&compression),
             languages_client_to_server: NameList::default(),
             languages_server_to_client: NameList::default(),
             first_kex_packet_follows: self.guess.is_some(),

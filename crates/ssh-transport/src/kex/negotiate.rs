@@ -1,6 +1,6 @@
 //! Choosing the algorithms (RFC 4253 §7.1): the client's first that the server has too.
 
-use alloc::{boxed::Box, vec, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use ssh_wire::{NameList, PeerText};
@@ -8,8 +8,8 @@ use ssh_wire::{NameList, PeerText};
 use crate::{
     Role,
     algorithm::{
-        Algorithm, AlgorithmKind, CipherAlgorithm, HostKeyAlgorithm, KexAlgorithm, MacAlgorithm,
-        Standing,
+        Algorithm, AlgorithmKind, CipherAlgorithm, CompressionAlgorithm, HostKeyAlgorithm,
+        KexAlgorithm, MacAlgorithm, Standing,
     },
     error::NoCommonAlgorithm,
     message::KexInit,
@@ -29,6 +29,8 @@ pub struct Offer<'a> {
     pub ciphers: &'a [CipherAlgorithm],
     /// MACs, for both directions.
     pub macs: &'a [MacAlgorithm],
+    /// Compression, for both directions.
+    pub compression: &'a [CompressionAlgorithm],
 }
 
 impl Preferences {
@@ -40,6 +42,7 @@ impl Preferences {
             host_keys: self.host_keys().as_slice(),
             ciphers: self.ciphers().as_slice(),
             macs: self.macs().as_slice(),
+            compression: self.compression().as_slice(),
         }
     }
 }
@@ -95,6 +98,10 @@ pub struct Negotiated {
     pub client_to_server: Protection,
     /// How packets of the server are protected.
     pub server_to_client: Protection,
+    /// How packets of the client are compressed, once the user is authenticated.
+    pub compression_to_server: CompressionAlgorithm,
+    /// The same for packets of the server.
+    pub compression_to_client: CompressionAlgorithm,
     /// Whether the connection keeps the rules of strict key exchange.
     pub strict: bool,
 }
@@ -132,6 +139,14 @@ impl fmt::Display for Negotiated {
             write!(f, ", to server {}", self.client_to_server)?;
             write!(f, ", to client {}", self.server_to_client)?;
         }
+        if self.compression_to_server == self.compression_to_client {
+            if self.compression_to_server != CompressionAlgorithm::None {
+                write!(f, ", {}", self.compression_to_server)?;
+            }
+        } else {
+            write!(f, ", compression to server {}", self.compression_to_server)?;
+            write!(f, ", to client {}", self.compression_to_client)?;
+        }
         f.write_str(if self.strict { ", strict" } else { ", not strict" })?;
         match self.weak().as_slice() {
             [] => Ok(()),
@@ -163,12 +178,19 @@ pub fn negotiate(
         Protection { cipher: to_server, mac: mac(to_server, theirs.mac_client_to_server)? };
     let server_to_client =
         Protection { cipher: to_client, mac: mac(to_client, theirs.mac_server_to_client)? };
-    for list in [theirs.compression_client_to_server, theirs.compression_server_to_client] {
-        if !list.contains("none") {
-            return Err(nothing_common(AlgorithmKind::Compression, vec!["none"], list));
-        }
-    }
-    Ok(Negotiated { kex, host_key, client_to_server, server_to_client, strict: false })
+    let compression_to_server =
+        choose(role, ours.compression, theirs.compression_client_to_server)?;
+    let compression_to_client =
+        choose(role, ours.compression, theirs.compression_server_to_client)?;
+    Ok(Negotiated {
+        kex,
+        host_key,
+        client_to_server,
+        server_to_client,
+        compression_to_server,
+        compression_to_client,
+        strict: false,
+    })
 }
 
 fn choose<T: Algorithm>(

@@ -193,6 +193,45 @@ fn every_protection_works_strict_or_not_however_bytes_arrive() {
     }
 }
 
+/// Compression begins behind the server's USERAUTH_SUCCESS, in both directions, and anew with
+/// new keys.
+#[test]
+fn compression_begins_with_the_login_and_survives_new_keys() {
+    let mut pair = Pair::with(|config| {
+        config.preferences.set_compression("zlib@openssh.com,none").unwrap();
+    });
+    pair.run();
+    let said = vec![b'x'; 10_000];
+    let message = [&[94][..], &said].concat();
+    let cost = |pair: &mut Pair, role: Role| {
+        let before = pair.side(role).transport.pending_output();
+        pair.side(role).send(&message);
+        let cost = pair.side(role).transport.pending_output() - before;
+        pair.run();
+        cost
+    };
+    for role in [Role::Client, Role::Server] {
+        assert!(cost(&mut pair, role) > 10_000, "before the login nothing is compressed");
+    }
+    pair.server.send(&[52]);
+    pair.run();
+    for _ in 0..3 {
+        for role in [Role::Client, Role::Server] {
+            assert!(cost(&mut pair, role) < 200);
+        }
+        let now = pair.now;
+        pair.client.transport.rekey(now);
+        pair.run();
+    }
+    for side in [&pair.client, &pair.server] {
+        assert_eq!(side.error, None);
+        assert_eq!(side.events.iter().filter(|event| **event == "Rekeyed").count(), 3);
+        assert!(side.payloads.iter().filter(|payload| **payload == message).count() == 4);
+    }
+    let shown = std::format!("{}", pair.client.transport.negotiated().unwrap());
+    assert!(shown.contains(", zlib@openssh.com"), "{shown}");
+}
+
 #[test]
 fn the_default_is_post_quantum_strict_and_authenticated_by_the_cipher() {
     let mut pair = Pair::with(|_| ());

@@ -6,8 +6,9 @@ use proptest::{prelude::*, sample::subsequence};
 use ssh_wire::{DisconnectReason, NameList};
 
 use crate::{
-    Algorithm, AlgorithmKind, CipherAlgorithm, Config, Error, HostKeyAlgorithm, KexAlgorithm,
-    MacAlgorithm, Negotiated, Offer, Role, message::KexInit, negotiate, testing::Pair,
+    Algorithm, AlgorithmKind, CipherAlgorithm, CompressionAlgorithm, Config, Error,
+    HostKeyAlgorithm, KexAlgorithm, MacAlgorithm, Negotiated, Offer, Role, message::KexInit,
+    negotiate, testing::Pair,
 };
 
 /// Names in the order of the two sides: the client's first that the server has.
@@ -79,7 +80,7 @@ proptest! {
     ) {
         let role = if is_client { Role::Client } else { Role::Server };
         let ours =
-            Offer { kex: &kex, host_keys: &host_keys, ciphers: &ciphers, macs: &macs };
+            Offer { kex: &kex, host_keys: &host_keys, ciphers: &ciphers, macs: &macs, compression: &[CompressionAlgorithm::None] };
         let theirs = [their_kex, their_host_keys, their_ciphers, their_macs];
         let [k, h, c, m] = theirs.each_ref().map(|list| list.join(","));
         let list = |text| NameList::from_text(text).unwrap();

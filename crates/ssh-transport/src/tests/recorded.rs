@@ -13,8 +13,9 @@ use ssh_crypto::{
 use ssh_wire::{Encode, Message, MpInt};
 
 use crate::{
-    CipherAlgorithm, HostKeyAlgorithm, Inbound, KexAlgorithm, MacAlgorithm, Negotiated,
-    PeerMisbehaved, Preferences, Protection, Received, Role,
+    CipherAlgorithm, CompressionAlgorithm, HostKeyAlgorithm, Inbound, KexAlgorithm, MacAlgorithm,
+    Negotiated, PeerMisbehaved, Preferences, Protection, Received, Role,
+    compression::Authenticated,
     crypto::{Open, Seal, null::Null},
     error::Error,
     kex::{
@@ -73,7 +74,7 @@ fn is_known(kex: &Value) -> bool {
         && is("host_key_algorithm", |name| HostKeyAlgorithm::from_name(name).is_some())
         && is("cipher", |name| CipherAlgorithm::from_name(name).is_some())
         && is("mac", |name| MacAlgorithm::from_name(name).is_some())
-        && is("compression", |name| name == "none")
+        && is("compression", |name| CompressionAlgorithm::from_name(name).is_some())
 }
 
 #[test]
@@ -81,7 +82,7 @@ fn every_recording_is_replayed() {
     // Those that are left out are of weak algorithms.
     let legacy = cfg!(feature = "legacy");
     assert_eq!(files("kex").len(), if legacy { 20 } else { 17 });
-    assert_eq!(files("transport").len(), if legacy { 17 } else { 13 });
+    assert_eq!(files("transport").len(), if legacy { 19 } else { 15 });
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
@@ -107,6 +108,11 @@ fn transcript(versions: &Value, kex: &Value) -> Transcript {
     }
 }
 
+fn compression(kex: &Value) -> CompressionAlgorithm {
+    let name = kex["compression"].as_str().unwrap_or("none");
+    CompressionAlgorithm::from_name(name).unwrap()
+}
+
 fn negotiated(kex: &Value) -> Negotiated {
     let cipher = CipherAlgorithm::from_name(kex["cipher"].as_str().unwrap()).unwrap();
     let mac = kex["mac"]
@@ -118,6 +124,8 @@ fn negotiated(kex: &Value) -> Negotiated {
         host_key: HostKeyAlgorithm::from_name(kex["host_key_algorithm"].as_str().unwrap()).unwrap(),
         client_to_server: protection,
         server_to_client: protection,
+        compression_to_server: compression(kex),
+        compression_to_client: compression(kex),
         strict: kex["strict_kex"].as_bool().unwrap(),
     }
 }
@@ -327,12 +335,19 @@ fn identified(reader: Role) -> Inbound {
     inbound
 }
 
+/// Whether the packet behind this one, in its direction, is the first that is compressed.
+fn next_is_compressed(direction: &Direction<'_>, packet: &Value) -> bool {
+    let next = direction.packets().skip_while(|other| *other != packet).nth(1);
+    direction.reader == Role::Server && next.is_some_and(|next| next["compressed"].is_string())
+}
+
 #[test]
 fn every_packet_of_recorded_connections_opens() {
     for (file, session) in files("transport") {
         for direction in Direction::both(&session) {
             for piece in [usize::MAX, 1, 7] {
                 let mut inbound = identified(direction.reader);
+                let authenticated = Authenticated::default();
                 let mut exchanges = 0;
                 for packet in direction.packets() {
                     let wire = bytes(&packet["wire"]);
@@ -346,9 +361,18 @@ fn every_packet_of_recorded_connections_opens() {
                     assert_eq!(payload.bytes(), bytes(&packet["payload"]), "{file}");
                     let sequence = packet["seq"].as_u64().unwrap();
                     assert_eq!(u64::from(payload.sequence()), sequence, "{file}");
+                    // What a server learns from what it has sent.
+                    if packet["compressed"].is_string() {
+                        assert!(authenticated.is_set() || direction.reader == Role::Server);
+                    }
+                    if next_is_compressed(&direction, packet) {
+                        authenticated.set();
+                    }
                     if payload.number() == 21 {
                         assert_eq!(inbound.next(), Ok(None));
                         inbound.install(direction.keys(exchanges).1, direction.strict());
+                        let kex = &session["kex"][exchanges];
+                        inbound.set_compression(compression(kex), &authenticated);
                         exchanges += 1;
                     }
                 }
@@ -365,7 +389,10 @@ fn every_packet_of_recorded_connections_is_sealed_to_the_same_bytes() {
             let mut key: Box<dyn Seal> = Box::new(Null);
             let mut exchanges = 0;
             for packet in direction.packets() {
-                let (payload, padding) = (bytes(&packet["payload"]), bytes(&packet["padding"]));
+                // What was compressed, by another zlib than ours, is sealed as it was.
+                let content =
+                    if packet["compressed"].is_string() { "compressed" } else { "payload" };
+                let (payload, padding) = (bytes(&packet[content]), bytes(&packet["padding"]));
                 let length = u32::try_from(1 + payload.len() + padding.len()).unwrap();
                 assert!(key.shape().allows(length), "{file}");
                 let mut sealed = length.to_be_bytes().to_vec();
@@ -376,7 +403,7 @@ fn every_packet_of_recorded_connections_is_sealed_to_the_same_bytes() {
                 let sequence = packet["seq"].as_u64().unwrap().try_into().unwrap();
                 key.seal(sequence, &mut sealed);
                 assert_eq!(sealed, bytes(&packet["wire"]), "{file} {sequence}");
-                if payload[0] == 21 {
+                if packet["type"] == 21 {
                     key = direction.keys(exchanges).0;
                     exchanges += 1;
                 }

@@ -9,6 +9,7 @@ use ssh_wire::{Message, MpInt, Rest, proof::SessionId};
 use super::Transport;
 use crate::{
     Role,
+    algorithm::CompressionAlgorithm,
     crypto::{Open, Seal},
     error::{Error, PeerMisbehaved},
     event::{Event, Payload},
@@ -249,6 +250,7 @@ impl Transport {
         let sealing: Box<dyn Seal> =
             if self.null_protection { Box::new(crate::crypto::null::Null) } else { sealing };
         self.outbound.install(sealing, self.strict);
+        self.outbound.set_compression(self.compression(self.role));
         if !self.established && self.peer_wants_ext_info {
             self.outbound.send_now(&Rest(&ext_info::ours(self.role)))?;
         }
@@ -282,6 +284,17 @@ impl Transport {
         let opening: Box<dyn Open> =
             if self.null_protection { Box::new(crate::crypto::null::Null) } else { opening };
         inbound.install(opening, self.strict);
+        let compression = self.compression(self.role.other());
+        inbound.set_compression(compression, self.outbound.authenticated());
+    }
+
+    /// How packets that `sender` sends are compressed under the keys just negotiated.
+    const fn compression(&self, sender: Role) -> CompressionAlgorithm {
+        match (&self.negotiated, sender) {
+            (Some(negotiated), Role::Client) => negotiated.compression_to_server,
+            (Some(negotiated), Role::Server) => negotiated.compression_to_client,
+            (None, _) => CompressionAlgorithm::None,
+        }
     }
 
     /// Client: the host is the right one.
