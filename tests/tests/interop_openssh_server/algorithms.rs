@@ -149,13 +149,6 @@ async fn the_defaults(peer: &Peer) {
     exercise(&client, "defaults").await;
 }
 
-/// The lists above are all that there is: an algorithm that is added is tested here too.
-#[test]
-fn no_algorithm_is_left_out() {
-    let all: Vec<_> = ssh_keys::SignatureAlgorithm::ALL.iter().map(|key| key.name()).collect();
-    assert_eq!(all.len(), HOST_KEYS.len(), "{all:?}");
-}
-
 against_each_peer!(
     every_key_exchange,
     a_key_exchange_that_the_server_lacks,

@@ -1,0 +1,91 @@
+//! `docs/algorithms.md`: the algorithms of the code, and what shows that each is right.
+//!
+//! After a change, `CHITON_WRITE_DOCS=1 cargo test -p chiton-tests --test algorithms` writes it anew.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use chiton_tests::evidence::{self, Evidence, Peer};
+use ssh_transport::{
+    Algorithm, CipherAlgorithm, CompressionAlgorithm, HostKeyAlgorithm, KexAlgorithm, MacAlgorithm,
+    Standing,
+};
+
+const HEAD: &str = "\
+# Algorithms
+
+Made from the tables in the code by a test (`tests/tests/algorithms.rs`), which fails when this is
+stale. *Recorded* means that a session or key exchange with OpenSSH 10.6 is replayed byte by byte;
+the peers negotiate the algorithm in both directions in the interop tests. All of them are negotiated
+between our two sides as well, and their primitives have known answers (`crates/ssh-crypto`).
+
+*Usual* is offered by default, *on request* by those who name it. *Legacy* is weak: it needs the cargo
+feature `legacy` and to be named, and is reported as weak by the connection.
+
+`curve448-sha512` is left out, since no released and reviewed crate in Rust has X448 (`x448` and
+`ed448-goldilocks` are pre-releases); so is `ssh-dss`, which OpenSSH has removed.
+";
+
+fn standing<T: Algorithm>(name: &str) -> &'static str {
+    match T::from_name(name).map(Algorithm::standing) {
+        Some(Standing::Usual) => "usual",
+        Some(Standing::OnRequest) => "on request",
+        // Not in this build.
+        Some(Standing::Legacy) | None => "legacy",
+    }
+}
+
+fn section<T: Algorithm>(out: &mut String, title: &str, table: &[Evidence]) {
+    writeln!(out, "\n## {title}\n").unwrap();
+    out.push_str("| name | | recorded | OpenSSH 9.2 | OpenSSH 10.0 |\n|---|---|---|---|---|\n");
+    for Evidence { name, peers, recorded } in table {
+        let mark = |is: bool| if is { "yes" } else { "" };
+        let old = peers.contains(&Peer::OpenSsh);
+        let new = old || peers.contains(&Peer::OpenSsh10);
+        let (recorded, old, new) = (mark(*recorded), mark(old), mark(new));
+        let standing = standing::<T>(name);
+        writeln!(out, "| `{name}` | {standing} | {recorded} | {old} | {new} |").unwrap();
+    }
+}
+
+fn page() -> String {
+    let mut out = HEAD.to_owned();
+    section::<KexAlgorithm>(&mut out, "Key exchange", evidence::KEX);
+    section::<HostKeyAlgorithm>(&mut out, "Host keys", evidence::HOST_KEYS);
+    section::<CipherAlgorithm>(&mut out, "Ciphers", evidence::CIPHERS);
+    section::<MacAlgorithm>(&mut out, "MACs", evidence::MACS);
+    section::<CompressionAlgorithm>(&mut out, "Compression", evidence::COMPRESSION);
+    out
+}
+
+#[test]
+fn the_page_says_what_the_code_does() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/algorithms.md");
+    if std::env::var_os("CHITON_WRITE_DOCS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, page()).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == page(), "docs/algorithms.md is stale; CHITON_WRITE_DOCS=1 writes it anew");
+}
+
+/// Every algorithm has a row, and every row an algorithm.
+#[test]
+fn no_algorithm_is_without_evidence() {
+    fn check<T: Algorithm>(table: &[Evidence]) {
+        for algorithm in T::all() {
+            assert!(table.iter().any(|row| row.name == algorithm.name()), "{algorithm:?}");
+        }
+        if cfg!(feature = "legacy") {
+            assert!(table.iter().all(|row| T::from_name(row.name).is_some()));
+        }
+    }
+    check::<KexAlgorithm>(evidence::KEX);
+    check::<CipherAlgorithm>(evidence::CIPHERS);
+    check::<MacAlgorithm>(evidence::MACS);
+    check::<CompressionAlgorithm>(evidence::COMPRESSION);
+    for row in evidence::HOST_KEYS {
+        assert!(HostKeyAlgorithm::from_name(row.name).is_some() || row.name == "ssh-rsa");
+    }
+}
