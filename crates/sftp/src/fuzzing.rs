@@ -8,7 +8,7 @@ use bytes::Bytes;
 use ssh_wire::{Decode, Encode, Reader, Rest};
 
 use crate::{
-    Attrs, OpenFlags,
+    Attrs, OpenFlags, OwnerNames,
     client::{Client, Response},
     extension::{ExtendedRequest, IdNames, StatVfs},
     limits::{Limits, MAX_OUTSTANDING, MAX_PACKET, OUTPUT_MARK},
@@ -57,7 +57,13 @@ pub fn sftp_messages(data: &[u8]) {
             assert_eq!(count, Ok(name.entries.len()));
             for entry in name.entries.iter() {
                 let _ = path::check_component(entry.filename, path::NamingRules::LOCAL);
-                let line = crate::longname(entry.filename, &entry.attrs, 1, u32::MAX);
+                let line = crate::longname(
+                    entry.filename,
+                    &entry.attrs,
+                    1,
+                    OwnerNames::default(),
+                    u32::MAX,
+                );
                 assert!(line.ends_with(entry.filename));
                 let normal = path::normalize(entry.filename);
                 assert_eq!(path::normalize(&normal), normal);

@@ -60,5 +60,5 @@ pub use error::{Error, PeerMisbehaved, RequestError};
 pub use extension::{Extension, Extensions};
 pub use flags::OpenFlags;
 pub use limits::Limits;
-pub use longname::longname;
+pub use longname::{OwnerNames, longname};
 pub use status::{Status, StatusCode};

@@ -7,22 +7,52 @@ use crate::attrs::{Attrs, FileType, Owner};
 /// Seconds after which `ls` shows the year of a file instead of its time of day: half a year.
 const RECENT: u32 = 365 * 24 * 60 * 60 / 2;
 
+/// The least width of a user and of a group.
+const OWNER_WIDTH: usize = 8;
+
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// A line for a file as `ls -ln` prints it, in UTC: mode, links, user, group, size, date, name.
-/// What `attrs` do not tell is shown as 0 or `?`.
+/// Names of the user and the group who own a file, where they are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "nobody else owns a file")]
+pub struct OwnerNames<'a> {
+    /// The user.
+    pub user: Option<&'a [u8]>,
+    /// The group.
+    pub group: Option<&'a [u8]>,
+}
+
+/// A line for a file as `ls -l` prints it, in UTC: mode, links, user, group, size, date, name.
+/// A user and a group without a name are shown by their numbers, and what `attrs` do not tell as 0
+/// or `?`.
 ///
 /// `now` is the present time in seconds since 1970: files changed in the half year before it are
 /// shown with their time of day, others with their year.
 #[must_use]
-pub fn longname(name: &[u8], attrs: &Attrs, links: u64, now: u32) -> Vec<u8> {
+pub fn longname(
+    name: &[u8],
+    attrs: &Attrs,
+    links: u64,
+    names: OwnerNames<'_>,
+    now: u32,
+) -> Vec<u8> {
     let Owner { uid, gid } = attrs.owner.unwrap_or_default();
     let size = attrs.size.unwrap_or(0);
     let modified = attrs.times.map_or(0, |times| times.modified);
     let mut line = mode(attrs).to_vec();
     let date = date(modified, now);
-    line.extend(format!(" {links:>3} {uid:<8} {gid:<8} {size:>8} {date} ").into_bytes());
+    line.extend(format!(" {links:>3} ").into_bytes());
+    for (name, id) in [(names.user, uid), (names.group, gid)] {
+        let start = line.len();
+        match name {
+            Some(name) => line.extend_from_slice(name),
+            None => line.extend(format!("{id}").into_bytes()),
+        }
+        line.resize(line.len().max(start.saturating_add(OWNER_WIDTH)), b' ');
+        line.push(b' ');
+    }
+    line.extend(format!("{size:>8} {date} ").into_bytes());
     line.extend_from_slice(name);
     line
 }
@@ -115,7 +145,7 @@ mod tests {
             permissions: Some(Permissions::from_bits(mode)),
             times: Some(Times { accessed: 0, modified }),
         };
-        String::from_utf8(longname(b"name", &attrs, 2, now)).unwrap()
+        String::from_utf8(longname(b"name", &attrs, 2, OwnerNames::default(), now)).unwrap()
     }
 
     #[test]
@@ -133,13 +163,22 @@ mod tests {
     }
 
     #[test]
+    fn owners_are_shown_by_name_where_they_have_one() {
+        let names = OwnerNames { user: Some(b"root"), group: Some(b"a-long-group") };
+        let line = longname(b"x", &Attrs::with_mode(0o600), 1, names, 0);
+        let line = String::from_utf8(line).unwrap();
+        assert_eq!(line, "?rw-------   1 root     a-long-group        0 Jan  1 00:00 x");
+    }
+
+    #[test]
     fn files_from_the_future_show_their_year() {
         assert!(line(0o100_644, 2_000_000_000, 1_795_406_284).contains("May 18  2033"));
     }
 
     #[test]
     fn what_is_not_known_is_shown_as_not_known() {
-        let line = String::from_utf8(longname(b"x", &Attrs::NONE, 0, 0)).unwrap();
+        let line =
+            String::from_utf8(longname(b"x", &Attrs::NONE, 0, OwnerNames::default(), 0)).unwrap();
         assert_eq!(line, "?---------   0 0        0               0 Jan  1 00:00 x");
     }
 

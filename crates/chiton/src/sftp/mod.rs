@@ -5,6 +5,8 @@ mod dir;
 mod engine;
 mod file;
 mod glob;
+#[cfg(test)]
+mod hostile;
 mod link;
 mod path;
 #[cfg(test)]

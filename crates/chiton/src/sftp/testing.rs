@@ -11,9 +11,10 @@ use std::{
 
 use sftp::{
     StatusCode,
-    message::FromClient,
+    message::{FromClient, put_packet},
     server::{Config, Policy, Server},
 };
+use ssh_wire::Rest;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex, split},
@@ -93,6 +94,30 @@ impl World {
     pub(super) async fn settled(&self) {
         self.sftp.canonicalize(".").await.unwrap();
     }
+}
+
+/// A session with a server that answers as `answer` says; it gets each request and appends replies.
+pub(super) async fn scripted(
+    mut answer: impl FnMut(FromClient<'_>, &mut Vec<u8>) + Send + 'static,
+) -> Sftp {
+    let (ours, mut theirs) = duplex(1 << 20);
+    tokio::spawn(async move {
+        while let Ok(len) = theirs.read_u32().await {
+            let mut packet = vec![0; usize::try_from(len).unwrap()];
+            if theirs.read_exact(&mut packet).await.is_err() {
+                return;
+            }
+            let mut out = Vec::new();
+            match FromClient::parse(&packet).unwrap() {
+                FromClient::Init(_) => put_packet(&mut out, &Rest(&[2, 0, 0, 0, 3])),
+                request => answer(request, &mut out),
+            }
+            if theirs.write_all(&out).await.is_err() {
+                return;
+            }
+        }
+    });
+    Sftp::over(ours).await.unwrap()
 }
 
 /// Milliseconds since `start`.

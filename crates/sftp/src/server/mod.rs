@@ -25,7 +25,7 @@ use crate::{
     extension::{ExtendedRequest, Extension, IdNames, Ids},
     frame::{Request, RequestReader},
     limits::{DEFAULT_MAX_HANDLES, MAX_DATA, MAX_ID_NAME, MAX_IDS, OUTPUT_MARK},
-    longname::longname,
+    longname::{OwnerNames, longname},
     message::{self, Entry, FromClient, Pairs, put_packet, put_pair},
     path::join,
 };
@@ -350,7 +350,11 @@ impl<F: FileSystem> Server<F> {
                 None => break,
                 Some(Ok(entry)) if entry.name.len() > MAX_NAME_LEN => {}
                 Some(Ok(DirEntry { name, attrs, links })) => {
-                    let longname = longname(&name, &attrs, links, now);
+                    let owner = attrs.owner.unwrap_or_default();
+                    let user = known(self.fs.user_name(owner.uid));
+                    let group = known(self.fs.group_name(owner.gid));
+                    let names = OwnerNames { user: user.as_deref(), group: group.as_deref() };
+                    let longname = longname(&name, &attrs, links, names, now);
                     Entry { filename: &name, longname: &longname, attrs }.encode(out);
                     count = count.saturating_add(1);
                 }
@@ -473,13 +477,10 @@ impl<F: FileSystem> Server<F> {
         if users.len().saturating_add(groups.len()) > MAX_IDS {
             return Err(StatusCode::Failure);
         }
-        let known = |name: Option<Vec<u8>>| {
-            name.filter(|name| name.len() <= MAX_ID_NAME).unwrap_or_default()
-        };
-        let names = IdNames {
-            users: users.iter().map(|uid| known(self.fs.user_name(uid))).collect(),
-            groups: groups.iter().map(|gid| known(self.fs.group_name(gid))).collect(),
-        };
+        let mut user = |uid| known(self.fs.user_name(uid)).unwrap_or_default();
+        let users = users.iter().map(&mut user).collect();
+        let mut group = |gid| known(self.fs.group_name(gid)).unwrap_or_default();
+        let names = IdNames { users, groups: groups.iter().map(&mut group).collect() };
         put_extended(id, &names, out)
     }
 }
@@ -504,6 +505,11 @@ fn existing(path: &[u8]) -> Result<&[u8], StatusCode> {
     } else {
         Ok(path)
     }
+}
+
+/// The name of a user or group, if it may stand in a reply.
+fn known(name: Option<Vec<u8>>) -> Option<Vec<u8>> {
+    name.filter(|name| name.len() <= MAX_ID_NAME)
 }
 
 /// Offsets are signed where files are: what does not fit is `EINVAL`.
