@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chiton::{
     Auth, Client, HostKeyAnswer, HostKeys, Preferences, Secret, UnknownHost, client::Remembered,
+    keys::PublicKey,
 };
 
 use crate::{
@@ -164,6 +165,12 @@ fn host_keys(target: &Target, options: &Options, notes: &Notes) -> Result<HostKe
         .map_err(|error| Failure::new(advice::explain(&error, Some(target))))?;
     let checking = options.strict_host_key_checking.unwrap_or(StrictHostKeyChecking::Ask);
     let host_keys = host_keys.on_remember(tell_remembered);
+    // As OpenSSH: unless somebody chose other files, which may not be the program's to change.
+    let host_keys = if options.update_host_keys.unwrap_or(options.user_known_hosts.is_none()) {
+        host_keys.learn_keys(tell_learned)
+    } else {
+        host_keys
+    };
     let notes = notes.clone();
     Ok(match checking {
         // In batch mode there is nobody to ask: an unknown host is refused.
@@ -173,6 +180,14 @@ fn host_keys(target: &Target, options: &Options, notes: &Notes) -> Result<HostKe
         StrictHostKeyChecking::Ask | StrictHostKeyChecking::Yes => host_keys.strict(),
         StrictHostKeyChecking::No | StrictHostKeyChecking::AcceptNew => host_keys.accept_new(),
     })
+}
+
+/// Keys that a host proves to hold are learned without a question.
+fn tell_learned(host: &str, keys: &[PublicKey]) -> bool {
+    for key in keys {
+        say!(Verbose, "Learned new hostkey of {host}: {} {}", key.key_type(), key.fingerprint());
+    }
+    true
 }
 
 fn tell_remembered(unknown: &UnknownHost, remembered: Remembered<'_>) {

@@ -68,6 +68,7 @@ pub(crate) struct Options {
     pub(crate) request_tty: Option<RequestTty>,
     /// `Some(None)` is "none".
     pub(crate) escape_char: Option<Option<u8>>,
+    pub(crate) update_host_keys: Option<bool>,
     pub(crate) set_env: Vec<(String, String)>,
 }
 
@@ -143,6 +144,7 @@ const OPTIONS: &[(&str, Setter)] = &[
     ("RequestTTY", |o, n, v| first(&mut o.request_tty, request_tty(n, v))),
     ("SetEnv", set_env),
     ("StrictHostKeyChecking", |o, n, v| first(&mut o.strict_host_key_checking, strict(n, v))),
+    ("UpdateHostKeys", |o, n, v| first(&mut o.update_host_keys, yes_no(n, v))),
     ("User", |o, n, v| first(&mut o.user, single(n, v))),
     ("UserKnownHostsFile", |o, _, v| first(&mut o.user_known_hosts, Ok(v.to_vec()))),
 ];

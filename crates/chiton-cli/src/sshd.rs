@@ -7,7 +7,7 @@ use std::{
 };
 
 use chiton::{
-    keys::{KeyType, PrivateKey, authorized_keys::AuthorizedKeys},
+    keys::{KeyType, PrivateKey, PublicKey, authorized_keys::AuthorizedKeys},
     server::{Event, Server},
 };
 use clap::Parser;
@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// Lets in whoever has one of these keys
     #[arg(long, value_name = "FILE")]
     authorized_keys: Option<PathBuf>,
+    /// Lets in whoever has a certificate of one of these authorities, as the user that it names
+    #[arg(long, value_name = "FILE")]
+    trusted_user_ca: Option<PathBuf>,
     /// The name to log in with by password; without --password-file it is in CHITON_PASSWORD
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -76,7 +79,8 @@ async fn run(args: Args) -> Result<u8> {
     }
     let password = password(&args)?;
     let keys = authorized_keys(&args)?;
-    if password.is_none() && keys.is_none() {
+    let authorities = authorities(&args)?;
+    if password.is_none() && keys.is_none() && authorities.is_empty() {
         return Err(Failure::new(
             "nobody could log in: give --authorized-keys FILE, or --user NAME with --password-file FILE",
         ));
@@ -93,7 +97,8 @@ async fn run(args: Args) -> Result<u8> {
     }
     let listener =
         TcpListener::bind(args.listen).await.map_err(|error| cannot_listen(args.listen, &error))?;
-    let mut builder = Server::builder().allow_exec(!args.no_exec).on_event(tell);
+    let mut builder =
+        Server::builder().announce_host_keys(true).allow_exec(!args.no_exec).on_event(tell);
     for key in host_keys(&args.host_key)? {
         print(format_args!(
             "Host key: {} {}",
@@ -104,6 +109,9 @@ async fn run(args: Args) -> Result<u8> {
     }
     if let Some(keys) = keys {
         builder = builder.authorized_keys(keys);
+    }
+    for authority in authorities {
+        builder = builder.trusted_user_ca(authority);
     }
     if let Some((user, password)) = password {
         builder = builder.password(user, password);
@@ -165,6 +173,23 @@ fn password(args: &Args) -> Result<Option<(String, String)>> {
         )));
     }
     Ok(Some((user.clone(), password)))
+}
+
+/// The keys of the authorities, one to a line.
+fn authorities(args: &Args) -> Result<Vec<PublicKey>> {
+    let Some(path) = &args.trusted_user_ca else { return Ok(Vec::new()) };
+    let text = fs::read_to_string(path);
+    let text = text.map_err(|e| Failure::local("read the trusted authorities", path, &e))?;
+    let lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+    let key = |line: &str| PublicKey::from_openssh(line).map(|(key, _)| key);
+    let keys: Vec<PublicKey> =
+        lines.map(key).collect::<core::result::Result<_, _>>().map_err(|error| {
+            Failure::new(format_args!("{}: no key of an authority: {error}", path.display()))
+        })?;
+    if keys.is_empty() {
+        return Err(Failure::new(format_args!("{} has no key of an authority", path.display())));
+    }
+    Ok(keys)
 }
 
 fn authorized_keys(args: &Args) -> Result<Option<AuthorizedKeys>> {

@@ -59,6 +59,7 @@ pub mod error;
 mod exit_status;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod host_key_news;
 #[cfg(feature = "tokio")]
 mod limits;
 #[cfg(feature = "tokio")]

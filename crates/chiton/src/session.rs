@@ -16,14 +16,23 @@
 use std::sync::Arc;
 
 use ssh_auth::{client, server};
-use ssh_connection::{Mux, message::ConnectionMessage};
+use ssh_connection::{
+    Mux,
+    message::{ConnectionMessage, GlobalRequest, RequestFailure, RequestSuccess},
+};
 use ssh_crypto::rng::Rng;
+use ssh_keys::{PrivateKey, PublicKey};
 use ssh_transport::{
     Config, Event, HostKeyOffer, HostKeyTrusted, Inbound, Payload, Received, Transport,
 };
-use ssh_wire::{DisconnectReason, Layer, PeerText, Time};
+use ssh_wire::{
+    DisconnectReason, Layer, Message as _, Outbox as _, PeerText, Rest, Time, proof::SessionId,
+};
 
-use crate::error::{Error, PeerMisbehaved};
+use crate::{
+    error::{Error, PeerMisbehaved},
+    host_key_news,
+};
 
 /// Which side of the connection this is.
 pub use ssh_connection::Role;
@@ -35,6 +44,12 @@ pub struct Session {
     stage: Stage,
     start: Start,
     limits: ssh_connection::Limits,
+    /// Of the first key exchange.
+    session_id: Option<SessionId>,
+    /// Server: the keys that it is known by.
+    host_keys: Vec<PrivateKey>,
+    /// How often the peer has told its host keys, or wanted ours proved.
+    host_key_news: u32,
 }
 
 /// What authentication needs when the first key exchange is over.
@@ -71,6 +86,9 @@ pub enum SessionEvent {
     AuthRefused(server::Refusal),
     /// Authentication has ended well; [`Session::connection`] is there.
     Authenticated,
+    /// Client: the server has told all keys that it is known by, or is going to be (OpenSSH's
+    /// `PROTOCOL` §2.5). Comes at most once. Nothing is proved yet.
+    HostKeys(Vec<PublicKey>),
     /// A key exchange after the first one is complete.
     Rekeyed,
     /// The peer said good-bye.
@@ -96,7 +114,7 @@ impl Session {
     ) -> (Self, Inbound) {
         let (transport, inbound) = Transport::client(config, rng, now);
         let start = Start::Client { user: user.to_owned() };
-        (Self { transport, stage: Stage::KeyExchange, start, limits }, inbound)
+        (Self::new(transport, start, limits, Vec::new()), inbound)
     }
 
     /// Begins a connection as its server. Identification and first KEXINIT are in the output.
@@ -109,9 +127,20 @@ impl Session {
         rng: Box<dyn Rng>,
         now: Time,
     ) -> (Self, Inbound) {
+        let host_keys = config.host_keys.clone();
         let (transport, inbound) = Transport::server(config, rng, now);
         let start = Start::Server { methods, limits: auth_limits, banner: String::new() };
-        (Self { transport, stage: Stage::KeyExchange, start, limits }, inbound)
+        (Self::new(transport, start, limits, host_keys), inbound)
+    }
+
+    const fn new(
+        transport: Transport,
+        start: Start,
+        limits: ssh_connection::Limits,
+        host_keys: Vec<PrivateKey>,
+    ) -> Self {
+        let stage = Stage::KeyExchange;
+        Self { transport, stage, start, limits, session_id: None, host_keys, host_key_news: 0 }
     }
 
     /// Handles one thing that [`Inbound::next`] gave.
@@ -136,26 +165,29 @@ impl Session {
         let Some(event) = event else { return Ok(None) };
         Ok(match event {
             Event::HostKey(offer) => Some(SessionEvent::HostKey(offer)),
-            Event::Established(session_id) => match &self.start {
-                Start::Client { user } => {
-                    let algorithms = self.transport.server_sig_algs().map(<[_]>::to_vec);
-                    self.stage = Stage::ClientAuth(Box::new(client::Authenticator::new(
-                        user,
-                        &session_id,
-                        algorithms,
-                        &mut self.transport,
-                    )));
-                    Some(SessionEvent::AuthReady)
-                }
-                Start::Server { methods, limits, banner } => {
-                    let mut acceptor = server::Acceptor::new(&session_id, *limits, *methods);
-                    if !banner.is_empty() {
-                        acceptor.banner(banner, &mut self.transport);
+            Event::Established(session_id) => {
+                self.session_id = Some(session_id.clone());
+                match &self.start {
+                    Start::Client { user } => {
+                        let algorithms = self.transport.server_sig_algs().map(<[_]>::to_vec);
+                        self.stage = Stage::ClientAuth(Box::new(client::Authenticator::new(
+                            user,
+                            &session_id,
+                            algorithms,
+                            &mut self.transport,
+                        )));
+                        Some(SessionEvent::AuthReady)
                     }
-                    self.stage = Stage::ServerAuth(Box::new(acceptor));
-                    None
+                    Start::Server { methods, limits, banner } => {
+                        let mut acceptor = server::Acceptor::new(&session_id, *limits, *methods);
+                        if !banner.is_empty() {
+                            acceptor.banner(banner, &mut self.transport);
+                        }
+                        self.stage = Stage::ServerAuth(Box::new(acceptor));
+                        None
+                    }
                 }
-            },
+            }
             Event::PeerExtensions => {
                 if let (Stage::ClientAuth(auth), Some(algorithms)) =
                     (&mut self.stage, self.transport.server_sig_algs())
@@ -177,6 +209,12 @@ impl Session {
     /// Gives a payload to the layer that owns its number, if that layer is there (RFC 4250 §4.1).
     fn on_payload(&mut self, payload: Payload, now: Time) -> Result<Option<SessionEvent>, Error> {
         let number = payload.number();
+        if number == GlobalRequest::NUMBER
+            && matches!(self.stage, Stage::Connected(_))
+            && let Some(event) = self.on_host_key_news(payload.bytes())
+        {
+            return Ok(event);
+        }
         let result = match (Layer::of(number), &mut self.stage) {
             // SERVICE_REQUEST and SERVICE_ACCEPT belong to the transport's numbers and to
             // authentication's meaning.
@@ -218,6 +256,46 @@ impl Session {
             (layer, _) => Err(Error::PeerMisbehaved(PeerMisbehaved::WrongPhase { number, layer })),
         };
         result.map(|()| None).map_err(|error| self.fail(error))
+    }
+
+    /// The two global requests that are about host keys; `None` for all others.
+    fn on_host_key_news(&mut self, payload: &[u8]) -> Option<Option<SessionEvent>> {
+        let GlobalRequest { name, want_reply, data } = GlobalRequest::parse(payload).ok()?;
+        match (&self.start, name) {
+            (Start::Client { .. }, host_key_news::ANNOUNCE) if !want_reply => {
+                self.host_key_news = self.host_key_news.saturating_add(1);
+                let keys = (self.host_key_news == 1).then(|| host_key_news::parse(data.0));
+                Some(keys.flatten().map(SessionEvent::HostKeys))
+            }
+            (Start::Server { .. }, host_key_news::PROVE) if want_reply => {
+                self.host_key_news = self.host_key_news.saturating_add(1);
+                let may = self.host_key_news <= host_key_news::MAX_PROOFS;
+                let session = self.session_id.as_ref().filter(|_| may);
+                let proofs = session
+                    .and_then(|session| host_key_news::prove(&self.host_keys, session, data.0));
+                match proofs {
+                    Some(proofs) => self.transport.send(&RequestSuccess { data: Rest(&proofs) }),
+                    None => self.transport.send(&RequestFailure {}),
+                }
+                Some(None)
+            }
+            _ => None,
+        }
+    }
+
+    /// The session identifier, once the first key exchange is over (RFC 4253 §7.2).
+    #[must_use]
+    pub const fn id(&self) -> Option<&SessionId> {
+        self.session_id.as_ref()
+    }
+
+    /// Server: tells the client all keys that the server is known by, so that it can learn those it
+    /// does not know yet. To be called once, after [`SessionEvent::Authenticated`].
+    pub fn announce_host_keys(&mut self) {
+        if let (Stage::Connected(mux), Start::Server { .. }) = (&mut self.stage, &self.start) {
+            let keys = host_key_news::blobs(self.host_keys.iter().map(PrivateKey::public));
+            mux.global_request(host_key_news::ANNOUNCE, &keys, false, &mut self.transport);
+        }
     }
 
     /// Queues the DISCONNECT that fits `error`.

@@ -11,6 +11,7 @@
 
 use alloc::{string::String, vec::Vec};
 
+use ssh_keys::{Certificate, PublicKey};
 use ssh_wire::{DecodeErrorKind, Encode as _, Reader, put_with_length};
 
 use crate::{ConstraintError, limits::MAX_DESTINATIONS};
@@ -54,10 +55,19 @@ impl Hop {
         self.host.is_empty() && self.keys.is_empty()
     }
 
-    /// True if a host that showed this key is the one.
+    /// True if a host that showed this key or certificate is the one, at `now` (seconds since 1970).
     #[must_use]
-    pub fn is_known_by(&self, key: &[u8]) -> bool {
+    pub fn is_known_by(&self, key: &[u8], now: u64) -> bool {
         self.keys.iter().any(|known| !known.is_ca && known.blob == key)
+            || self.is_certified_by(key, now)
+    }
+
+    /// True for a certificate of one of the authorities that names the host.
+    fn is_certified_by(&self, certificate: &[u8], now: u64) -> bool {
+        let Ok(certificate) = Certificate::from_blob(certificate) else { return false };
+        let is_ours =
+            |key: &PublicKey| self.keys.iter().any(|known| known.is_ca && known.blob == key.blob());
+        certificate.verify(is_ours).is_ok_and(|trusted| trusted.for_host(&self.host, now).is_ok())
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, ConstraintError> {
@@ -90,15 +100,21 @@ impl Hop {
 
 impl Destination {
     /// True if this step leads from a host known by `from` (none for where the agent is) to one
-    /// known by `to`, as `user`. What is not given is not asked for.
+    /// known by `to`, as `user`, at `now` (seconds since 1970). What is not given is not asked for.
     #[must_use]
-    pub fn permits(&self, from: Option<&[u8]>, to: Option<&[u8]>, user: Option<&str>) -> bool {
+    pub fn permits(
+        &self,
+        from: Option<&[u8]>,
+        to: Option<&[u8]>,
+        user: Option<&str>,
+        now: u64,
+    ) -> bool {
         let from_fits = match from {
             None => self.from.is_origin(),
-            Some(key) => self.from.is_known_by(key),
+            Some(key) => self.from.is_known_by(key, now),
         };
         from_fits
-            && to.is_none_or(|key| self.to.is_known_by(key))
+            && to.is_none_or(|key| self.to.is_known_by(key, now))
             && user.is_none_or(|user| {
                 self.to.user.is_empty() || fits(self.to.user.as_bytes(), user.as_bytes())
             })
@@ -179,6 +195,11 @@ pub(crate) mod tests {
     use alloc::vec;
 
     use proptest::prelude::*;
+    use ssh_crypto::rng::SeededRng;
+    use ssh_keys::{
+        KeyType, PrivateKey, SignatureAlgorithm,
+        certificate::{CertificateRequest, Role},
+    };
 
     use super::*;
 
@@ -232,14 +253,36 @@ pub(crate) mod tests {
     #[test]
     fn a_step_fits_by_the_keys_of_its_hosts_and_by_the_user() {
         let first = some_destination();
-        assert!(first.permits(None, Some(b"two"), Some("alice")));
-        assert!(first.permits(None, None, None));
-        assert!(!first.permits(None, Some(b"three"), Some("alice")));
-        assert!(!first.permits(None, Some(b"two"), Some("bob")));
-        assert!(!first.permits(Some(b"one"), Some(b"two"), Some("alice")));
+        assert!(first.permits(None, Some(b"two"), Some("alice"), 0));
+        assert!(first.permits(None, None, None, 0));
+        assert!(!first.permits(None, Some(b"three"), Some("alice"), 0));
+        assert!(!first.permits(None, Some(b"two"), Some("bob"), 0));
+        assert!(!first.permits(Some(b"one"), Some(b"two"), Some("alice"), 0));
         let next = Destination { from: hop("", "h", &[b"one"]), to: hop("", "i", &[b"three"]) };
-        assert!(next.permits(Some(b"one"), Some(b"three"), Some("anybody")));
-        assert!(!next.permits(None, Some(b"three"), None));
+        assert!(next.permits(Some(b"one"), Some(b"three"), Some("anybody"), 0));
+        assert!(!next.permits(None, Some(b"three"), None, 0));
+    }
+
+    #[test]
+    fn a_certificate_of_the_authority_makes_a_host_known_while_it_is_valid() {
+        let key = |seed| PrivateKey::generate(KeyType::Ed25519, &mut SeededRng::new(seed)).unwrap();
+        let (authority, host) = (key(1), key(2));
+        let certificate = |name: &str, authority: &PrivateKey| {
+            let public = host.public().clone();
+            let mut request = CertificateRequest::new(public, Role::Host, "id", name);
+            request.valid_before = 100;
+            let mut rng = SeededRng::new(3);
+            request.issue(authority, SignatureAlgorithm::Ed25519, &mut rng).unwrap()
+        };
+        let mut to = hop("", "h", &[authority.public().blob()]);
+        to.keys[0].is_ca = true;
+        let good = certificate("h", &authority);
+        assert!(to.is_known_by(good.blob(), 99));
+        assert!(!to.is_known_by(good.blob(), 100), "it has expired");
+        assert!(!to.is_known_by(certificate("other", &authority).blob(), 99));
+        assert!(!to.is_known_by(certificate("h", &key(4)).blob(), 99));
+        assert!(!to.is_known_by(host.public().blob(), 99), "not the key alone");
+        assert!(!to.is_known_by(authority.public().blob(), 99), "nor the authority itself");
     }
 
     /// What it means that `name` fits, without any cleverness.

@@ -76,6 +76,46 @@ fn certificates_are_read_by_ssh_keygen_as_by_us() {
 }
 
 #[test]
+fn a_certificate_lets_in_the_user_it_names_and_limits_what_may_be_done() {
+    let place = Place::new();
+    let folder = place.path("");
+    let sign = |options: &[&str]| {
+        let line = ["-q", "-s", "ca", "-I", "id"];
+        said(&keygen(&folder, &[&line[..], options, &["id.pub"]].concat()));
+    };
+    said(&keygen(&folder, &["-q", "-N", "", "-f", "id"]));
+    let our_ssh = || {
+        let mut command = place.program("ssh");
+        command.arg("-i").arg(place.path("id")).args(["-o", "BatchMode=yes"]);
+        run(command.args(["127.0.0.1", "echo in"]))
+    };
+    let stock_ssh = |version| {
+        let mut command = openssh(version, "ssh");
+        let known = format!("UserKnownHostsFile={}", place.path("known_hosts").display());
+        command.args(["-F", "none", "-o", "BatchMode=yes", "-o", &known, "-p", &place.port]);
+        command.arg("-i").arg(place.path("id"));
+        run(command.args(["alice@127.0.0.1", "echo in"]))
+    };
+    let both = |expected: Option<&str>| {
+        for output in [our_ssh(), stock_ssh("9.2"), stock_ssh("10.0")] {
+            let got = output.status.success().then(|| text(&output.stdout));
+            assert_eq!(got.as_deref(), expected, "{}", text(&output.stderr));
+        }
+    };
+    both(None);
+    sign(&["-n", "alice,carol"]);
+    both(Some("in\n"));
+    sign(&["-n", "bob"]);
+    both(None);
+    sign(&["-n", "alice", "-V", "20200101:20210101"]);
+    both(None);
+    sign(&["-n", "alice", "-O", "source-address=10.0.0.0/8"]);
+    both(None);
+    sign(&["-n", "alice", "-O", "force-command=echo forced"]);
+    both(Some("forced\n"));
+}
+
+#[test]
 fn known_hosts_are_found_hashed_and_removed_as_by_ssh_keygen() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

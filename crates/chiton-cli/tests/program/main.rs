@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod agent;
 #[cfg(test)]
+mod host_keys;
+#[cfg(test)]
 mod keygen;
 #[cfg(test)]
 mod place;

@@ -61,12 +61,15 @@ impl Place {
         let commands = format!("{}:{commands}", path("bin").display());
         let host = write_key(&path("host_key"));
         let user = write_key(&path("key"));
+        let authority = write_key(&path("ca"));
+        fs::write(path("ca.pub"), authority.public().to_openssh("ca")).unwrap();
         fs::write(path("authorized_keys"), user.public().to_openssh("user")).unwrap();
         fs::write(path("password"), format!("{PASSWORD}\n")).unwrap();
         let mut server = chiton()
             .args(["sshd", "--listen", "127.0.0.1:0", "--user", "alice"])
             .args(["--host-key".as_ref(), path("host_key").as_os_str()])
             .args(["--authorized-keys".as_ref(), path("authorized_keys").as_os_str()])
+            .args(["--trusted-user-ca".as_ref(), path("ca.pub").as_os_str()])
             .args(["--password-file".as_ref(), path("password").as_os_str()])
             .args(["--sftp-root".as_ref(), path("root").as_os_str()])
             .env("PATH", commands)

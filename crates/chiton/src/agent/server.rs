@@ -4,6 +4,7 @@ use core::{convert::Infallible, fmt, future::pending, time::Duration};
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use ssh_agent::{
@@ -42,7 +43,9 @@ pub struct Server {
 
 struct Shared {
     agent: Mutex<ssh_agent::Agent>,
+    /// When the agent began, by a clock that does not go back, and by the one on the wall.
     epoch: Instant,
+    began: Duration,
     /// Told when the next key to be forgotten may be another one.
     changed: Notify,
     places: Arc<Semaphore>,
@@ -69,6 +72,7 @@ impl Server {
         let shared = Shared {
             agent: Mutex::new(agent),
             epoch: Instant::now(),
+            began: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
             changed: Notify::new(),
             places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
         };
@@ -115,7 +119,7 @@ impl Server {
     async fn next_death(&self) {
         let deadline = self.shared.lock().deadline();
         let death = async {
-            match deadline.and_then(|at| self.shared.epoch.checked_add(at.since_epoch())) {
+            match deadline.and_then(|at| self.shared.instant(at)) {
                 Some(at) => sleep_until(at).await,
                 None => pending().await,
             }
@@ -173,7 +177,11 @@ impl Shared {
     }
 
     fn now(&self) -> Time {
-        Time::from_epoch(self.epoch.elapsed())
+        Time::from_epoch(self.began.saturating_add(self.epoch.elapsed()))
+    }
+
+    fn instant(&self, at: Time) -> Option<Instant> {
+        self.epoch.checked_add(at.since_epoch().saturating_sub(self.began))
     }
 }
 

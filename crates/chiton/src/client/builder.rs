@@ -4,7 +4,7 @@ use core::{fmt, time::Duration};
 use std::{io, sync::Arc};
 
 use ssh_crypto::rng::SystemRng;
-use ssh_keys::{Identity, known_hosts::HostName};
+use ssh_keys::{Identity, PublicKey, known_hosts::HostName};
 use ssh_transport::{Config, Preferences};
 use ssh_wire::{PeerText, Time};
 use tokio::{
@@ -17,6 +17,7 @@ use super::{
     Auth, Client, HostKeys,
     attempts::{Attempts, HostProof, Login},
     front::{Budget, Front, blocking},
+    update,
 };
 use crate::{
     driver::{Connection, Driver, KeepAlive, Plain, Shared, Socket},
@@ -279,6 +280,13 @@ impl Builder<Ready> {
         }
         let login = Login { user: &user, host: &host, proof: &proof };
         Attempts::new(&front, &mut budget, login, on_banner.as_deref()).run(auth).await?;
+        let session = front.connection.shared.with(|state| state.session.id().cloned());
+        if let Some(session) = session.filter(|_| host_keys.learns())
+            && let Ok(current) = PublicKey::from_blob(&proof.key)
+        {
+            let shared = Arc::clone(&front.connection.shared);
+            tokio::spawn(update::run(shared, host_keys, name, current, session));
+        }
         Ok(Client::new(front.connection))
     }
 }

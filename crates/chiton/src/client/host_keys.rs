@@ -12,7 +12,9 @@ use ssh_crypto::rng::SystemRng;
 use ssh_keys::{
     Fingerprint, Identity, KeyType, PublicKey,
     certificate::CertificateError,
-    known_hosts::{self, CertificateVerdict, HostName, KnownHosts, KnownKey, Verdict},
+    known_hosts::{
+        self, CertificateVerdict, Document, HostName, KnownHosts, KnownKey, LineMarker, Verdict,
+    },
     sshfp::{SshfpRecord, SshfpVerdict},
 };
 
@@ -40,6 +42,7 @@ pub struct HostKeys {
     hashed: bool,
     on_remember: Option<OnRemember>,
     dns: Option<Dns>,
+    learn: Option<Learn>,
 }
 
 /// Asks the DNS for the fingerprints of a host.
@@ -61,6 +64,7 @@ enum Unknown {
     Warn(Arc<dyn Fn(&UnknownHost) + Send + Sync>),
 }
 
+type Learn = Arc<dyn Fn(&str, &[PublicKey]) -> bool + Send + Sync>;
 type OnRemember = Arc<dyn Fn(&UnknownHost, Remembered<'_>) + Send + Sync>;
 
 /// What has become of a new key that is to be remembered.
@@ -109,6 +113,7 @@ impl HostKeys {
             hashed: false,
             on_remember: None,
             dns: None,
+            learn: None,
         }
     }
 
@@ -203,6 +208,81 @@ impl HostKeys {
     ) -> Self {
         self.on_remember = Some(Arc::new(tell));
         self
+    }
+
+    /// Learns the other keys of a host that one has logged in to, as OpenSSH's `UpdateHostKeys`:
+    /// the host names all its keys and proves that it holds those that the file does not have; they
+    /// are added to the first of the user's files, and those that it does not name any more are
+    /// removed from it. So a host can change its keys without anybody being asked.
+    ///
+    /// `allow` is shown the host and the keys that it adds, and may say no; it runs on a thread
+    /// where it may block. The file stays as it is unless the host was known by a line with its
+    /// name alone, and if it has an authority or a revoked key.
+    pub fn learn_keys(
+        mut self,
+        allow: impl Fn(&str, &[PublicKey]) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.learn = Some(Arc::new(allow));
+        self
+    }
+
+    /// Whether other keys of hosts are to be learned.
+    pub(super) const fn learns(&self) -> bool {
+        self.learn.is_some() && self.file.is_some() && matches!(self.source, Source::Files(_))
+    }
+
+    /// Of the keys that a host has named, those that it has to prove; `None` if there is nothing to
+    /// be done, or nothing may be done. May block on the disk.
+    pub(super) fn keys_to_learn(
+        &self,
+        host: &HostName,
+        known_by: &PublicKey,
+        named: &[PublicKey],
+    ) -> Option<Vec<PublicKey>> {
+        let text = read_bounded(self.file.as_deref()?, MAX_KNOWN_HOSTS).ok()?;
+        let document = Document::parse(&text);
+        let mut known = Vec::new();
+        for line in document.find(host) {
+            if line.marker != LineMarker::HostKey || !has_one_name(line.text) {
+                return None;
+            }
+            // A key of a type that is not known here would be lost.
+            known.push(line.key()?);
+        }
+        let unknown: Vec<PublicKey> =
+            named.iter().filter(|key| !known.contains(key)).cloned().collect();
+        let is_revoked = |key: &PublicKey| {
+            let Source::Files(hosts) = &self.source else { return true };
+            matches!(lock(hosts).lookup(host, key), Verdict::Revoked { .. })
+        };
+        let nothing_new = unknown.is_empty() && known.iter().all(|key| named.contains(key));
+        if nothing_new || !known.contains(known_by) || named.iter().any(is_revoked) {
+            return None;
+        }
+        let allow = self.learn.as_ref()?;
+        allow(&host.to_string(), &unknown).then_some(unknown)
+    }
+
+    /// Makes the file have the keys that a host has named and proved, and no others of it. May
+    /// block on the disk.
+    pub(super) fn learn(&self, host: &HostName, named: &[PublicKey]) -> Result<(), Error> {
+        let (Some(path), Source::Files(hosts)) = (self.file.as_deref(), &self.source) else {
+            return Ok(());
+        };
+        let text = read_bounded(path, MAX_KNOWN_HOSTS);
+        let text = text.map_err(|error| Error::local("read", path, error))?;
+        let mut document = Document::parse(&text);
+        document.remove_if(host, |key| !named.contains(key));
+        let known: Vec<PublicKey> = document.find(host).filter_map(|line| line.key()).collect();
+        let mut added = String::new();
+        for key in named.iter().filter(|key| !known.contains(key)) {
+            let mut rng = SystemRng;
+            document.add(host, key, if self.hashed { Some(&mut rng) } else { None });
+            added.push_str(&known_hosts::entry_line(host, key, None));
+        }
+        replace(path, &document.to_bytes()).map_err(|error| Error::local("write", path, error))?;
+        lock(hosts).extend(KnownHosts::parse(added.as_bytes(), &path.display().to_string()));
+        Ok(())
     }
 
     /// Writes host names hashed when keys are added, so that the file does not tell where its
@@ -426,6 +506,23 @@ fn append(path: &Path, line: &str) -> Result<(), Error> {
         file.write_all(format!("{separator}{line}").as_bytes())
     };
     append().map_err(|error| Error::local("add the host key to", path, error))
+}
+
+/// True for a line that is about one host by its name, which may be hashed.
+fn has_one_name(line: &[u8]) -> bool {
+    let hosts = line.split(u8::is_ascii_whitespace).find(|word| !word.is_empty());
+    !hosts.unwrap_or_default().iter().any(|byte| b",*?!".contains(byte))
+}
+
+/// Puts a new file in the place of one: whatever happens, there is one of the two.
+fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    file.write_all(text)?;
+    file.as_file().set_permissions(fs::metadata(path)?.permissions())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
 }
 
 /// A missing newline at the end would glue two entries together.

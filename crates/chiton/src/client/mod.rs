@@ -8,6 +8,7 @@ mod front;
 mod host_keys;
 mod key_file;
 mod scan;
+mod update;
 
 pub use auth::{Auth, AuthPlan};
 pub use builder::{Builder, Dangerous, Ready, WantsAuth, WantsHostKeys};

@@ -6,15 +6,18 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
 use ssh_connection::{
     ChannelId, IncomingChannel, Mux, MuxEvent, ReplyToken, Request, RequestId, Stream,
 };
+use ssh_keys::PublicKey;
 use ssh_transport::{Inbound, Received, Transport};
 use ssh_wire::{DisconnectReason, Time};
 use tokio::time::Instant;
 
 use crate::{
     error::{ChannelError, Disconnect, Error, Phase},
+    host_key_news,
     session::{Session, SessionEvent},
 };
 
@@ -64,6 +67,7 @@ impl Shared {
                 incoming: VecDeque::new(),
                 request_bytes: 0,
                 channels: HashMap::new(),
+                host_key_news: HostKeyNews::default(),
             }),
         })
     }
@@ -118,6 +122,17 @@ pub(crate) struct State {
     /// What the requests that wait on all channels take.
     request_bytes: usize,
     channels: HashMap<ChannelId, Slots>,
+    host_key_news: HostKeyNews,
+}
+
+/// What the server has told of its host keys, and who waits for that.
+#[derive(Debug, Default)]
+struct HostKeyNews {
+    told: Option<Vec<PublicKey>>,
+    /// The request for proofs, until it is answered.
+    asked: Option<RequestId>,
+    proofs: Option<Option<Bytes>>,
+    waker: Option<Waker>,
 }
 
 /// Who waits for what on one channel, and what came for them.
@@ -183,6 +198,7 @@ impl State {
         }
         wakers.extend(self.driver.take());
         wakers.extend(self.front.take());
+        wakers.extend(self.host_key_news.waker.take());
         wakers.append(&mut self.closed);
         for slots in self.channels.values_mut() {
             slots.wake_all(wakers);
@@ -339,6 +355,44 @@ impl State {
         }
     }
 
+    /// The host keys that the server has told; remembers `waker` if it has not.
+    pub(crate) fn announced_host_keys(
+        &mut self,
+        waker: &Waker,
+    ) -> Option<Result<Vec<PublicKey>, Error>> {
+        if let Some(keys) = self.host_key_news.told.take() {
+            return Some(Ok(keys));
+        }
+        self.wait_for_host_key_news(waker)
+    }
+
+    /// Asks the server to prove that it holds host keys.
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub(crate) fn ask_for_host_key_proof(&mut self, keys: &[u8]) -> Result<(), Error> {
+        let (mux, transport, _) = self.mux()?;
+        let id = mux.global_request(host_key_news::PROVE, keys, true, transport);
+        self.host_key_news.asked = Some(id);
+        Ok(())
+    }
+
+    /// The answer to that, nothing if the server refuses; remembers `waker` if it has not come.
+    pub(crate) fn host_key_proof(&mut self, waker: &Waker) -> Option<Result<Option<Bytes>, Error>> {
+        if let Some(proofs) = self.host_key_news.proofs.take() {
+            return Some(Ok(proofs));
+        }
+        self.wait_for_host_key_news(waker)
+    }
+
+    fn wait_for_host_key_news<T>(&mut self, waker: &Waker) -> Option<Result<T, Error>> {
+        if let Err(error) = self.alive() {
+            return Some(Err(error));
+        }
+        self.host_key_news.waker = Some(waker.clone());
+        None
+    }
+
     /// Handles a batch of packets, and then what made the batch end, if it was an error.
     pub(crate) fn handle_batch(
         &mut self,
@@ -392,6 +446,11 @@ impl State {
                 return Ok(());
             }
             SessionEvent::Auth(_) => {}
+            SessionEvent::HostKeys(keys) => {
+                self.host_key_news.told = Some(keys.clone());
+                wakers.extend(self.host_key_news.waker.take());
+                return Ok(());
+            }
         }
         self.events.push_back(event);
         wakers.extend(self.front.take());
@@ -418,6 +477,11 @@ impl State {
                 MuxEvent::Incoming(channel) => {
                     self.incoming.push_back(channel);
                     wakers.extend(self.front.take());
+                    continue;
+                }
+                MuxEvent::GlobalReply(id, proofs) if self.host_key_news.asked == Some(id) => {
+                    self.host_key_news.proofs = Some(proofs);
+                    wakers.extend(self.host_key_news.waker.take());
                     continue;
                 }
                 MuxEvent::Opened(id) => (id, News::Opened(Ok(()))),

@@ -9,7 +9,7 @@ use ssh_crypto::{
     hash::{HashAlgorithm, digest},
 };
 use ssh_keys::{
-    Identity,
+    Identity, PublicKey,
     authorized_keys::{AuthorizedKeys, Permissions, Visitor},
 };
 
@@ -18,6 +18,8 @@ use ssh_keys::{
 pub(super) struct Accounts {
     /// For all users, or for one.
     keys: Vec<(Option<String>, AuthorizedKeys)>,
+    /// Whoever has a certificate of one of these comes in as whom it names.
+    authorities: Vec<PublicKey>,
     passwords: Vec<(String, Secret<String>)>,
     /// Whether a client needs every method there is.
     all_methods: bool,
@@ -39,6 +41,10 @@ impl Accounts {
         self.keys.push((user, keys));
     }
 
+    pub(super) fn add_authority(&mut self, key: PublicKey) {
+        self.authorities.push(key);
+    }
+
     pub(super) fn add_password(&mut self, user: String, password: Secret<String>) {
         self.passwords.push((user, password));
     }
@@ -49,14 +55,18 @@ impl Accounts {
 
     /// What clients may try. It is the same for users who do not exist.
     pub(super) fn methods(&self) -> MethodSet {
-        let keys = (!self.keys.is_empty()).then_some(Method::PublicKey);
+        let keys = self.takes_keys().then_some(Method::PublicKey);
         let passwords = (!self.passwords.is_empty()).then_some(Method::Password);
         keys.into_iter().chain(passwords).collect()
     }
 
+    const fn takes_keys(&self) -> bool {
+        !self.keys.is_empty() || !self.authorities.is_empty()
+    }
+
     /// False if nothing that a client could show would be enough.
     pub(super) fn can_let_in(&self) -> bool {
-        let (keys, passwords) = (!self.keys.is_empty(), !self.passwords.is_empty());
+        let (keys, passwords) = (self.takes_keys(), !self.passwords.is_empty());
         if self.all_methods { keys && passwords } else { keys || passwords }
     }
 
@@ -72,8 +82,12 @@ impl Accounts {
     ) -> Verdict {
         let visitor = Visitor { user: question.user(), ..*visitor };
         let allowed = match question.credential() {
-            Credential::Key { key, proven, .. } => {
-                let permissions = self.admit(&Identity::Key(key.clone()), &visitor);
+            credential @ Credential::Key { proven, token, .. } => {
+                let identity = credential.identity();
+                let permissions = identity.and_then(|identity| self.admit(&identity, &visitor));
+                // A token has to have been used as the key's line or the certificate demands.
+                let permissions =
+                    permissions.filter(|permissions| !proven || permissions.accept(*token));
                 let allowed = permissions.is_some();
                 // What one key was refused does not free another from its options.
                 if *proven && allowed {
@@ -106,6 +120,14 @@ impl Accounts {
             .iter()
             .filter(|(of, _)| of.as_deref().is_none_or(|of| of == visitor.user))
             .find_map(|(_, keys)| keys.admit(identity, visitor).ok())
+            .or_else(|| self.admit_certified(identity, visitor))
+    }
+
+    /// What the holder of a certificate of a trusted authority may do.
+    fn admit_certified(&self, identity: &Identity, visitor: &Visitor<'_>) -> Option<Permissions> {
+        let trusted = identity.certificate()?.verify(|key| self.authorities.contains(key)).ok()?;
+        let grant = trusted.for_user(&[visitor.user], visitor.now).ok()?;
+        Permissions::of_grant(&grant, visitor).ok()
     }
 
     /// Takes as long for a wrong password as for a right one, and as long for a user who does not

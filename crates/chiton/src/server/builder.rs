@@ -4,7 +4,7 @@ use core::{fmt, time::Duration};
 use std::{path::PathBuf, sync::Arc};
 
 use ssh_crypto::Secret;
-use ssh_keys::{Certificate, PrivateKey, authorized_keys::AuthorizedKeys};
+use ssh_keys::{Certificate, PrivateKey, PublicKey, authorized_keys::AuthorizedKeys};
 use ssh_transport::{Config, Preferences};
 use tokio::net::TcpListener;
 
@@ -51,6 +51,7 @@ pub struct Builder {
     max_connections: usize,
     max_strangers: usize,
     on_event: Option<Listen>,
+    announce_host_keys: bool,
 }
 
 impl Builder {
@@ -69,6 +70,7 @@ impl Builder {
             max_connections: MAX_CONNECTIONS,
             max_strangers: MAX_STRANGERS,
             on_event: None,
+            announce_host_keys: false,
         }
     }
 
@@ -88,6 +90,13 @@ impl Builder {
     /// Lets `user` in with one of these keys.
     pub fn authorized_keys_of(mut self, user: impl Into<String>, keys: AuthorizedKeys) -> Self {
         self.accounts.add_keys(Some(user.into()), keys);
+        self
+    }
+
+    /// Lets users in who have a certificate of this authority that names them, as far as it says:
+    /// until when, from where, to do what (OpenSSH's `TrustedUserCAKeys`).
+    pub fn trusted_user_ca(mut self, authority: PublicKey) -> Self {
+        self.accounts.add_authority(authority);
         self
     }
 
@@ -139,6 +148,14 @@ impl Builder {
         S: Into<String>,
     {
         self.env = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Tells clients that have logged in all keys that the server is known by, and proves that it
+    /// holds them (OpenSSH's `hostkeys-00@openssh.com`), so that they know a new key before an old
+    /// one goes.
+    pub const fn announce_host_keys(mut self, announce: bool) -> Self {
+        self.announce_host_keys = announce;
         self
     }
 
@@ -239,6 +256,7 @@ impl Builder {
             max_connections: self.max_connections,
             max_strangers: self.max_strangers,
             on_event: self.on_event,
+            announce_host_keys: self.announce_host_keys,
         };
         Handle::start(listener, shop)
     }

@@ -120,6 +120,9 @@ impl Front {
                     last = Some(self.answer(question, &mut done, &mut granted)?);
                 }
                 SessionEvent::Authenticated => {
+                    if self.shop.announce_host_keys {
+                        self.connection.shared.with(|state| state.session.announce_host_keys());
+                    }
                     let Some((user, proof)) = last else { continue };
                     self.shop.tell(Event::LoggedIn { peer: self.peer, user, proof });
                     // Who logged in with a password is held by no options.

@@ -40,6 +40,8 @@ pub(super) struct Shop {
     pub(super) max_connections: usize,
     pub(super) max_strangers: usize,
     pub(super) on_event: Option<Listen>,
+    /// Whether clients are told all host keys.
+    pub(super) announce_host_keys: bool,
 }
 
 impl Shop {

@@ -96,6 +96,8 @@ impl Agent {
 
     /// Takes a request, a message without its length, and gives what comes of it. A request that
     /// does not parse is refused like one that must not be.
+    ///
+    /// `now` counts from 1970, since certificates of hosts have an end, and must not go back.
     pub fn handle(
         &mut self,
         connection: &mut Bindings,
@@ -109,15 +111,17 @@ impl Agent {
             return self.handle_locked(&request);
         }
         match request {
-            Request::RequestIdentities(_) => Answer::Reply(self.list(connection)),
-            Request::SignRequest(request) => self.sign(connection, request),
+            Request::RequestIdentities(_) => Answer::Reply(self.list(connection, now)),
+            Request::SignRequest(request) => self.sign(connection, request, now),
             Request::AddIdentity(message) => {
                 status(self.store.add(message.key.0, false, self.lifetime, connection, now))
             }
             Request::AddIdConstrained(message) => {
                 status(self.store.add(message.key.0, true, self.lifetime, connection, now))
             }
-            Request::RemoveIdentity(message) => status(self.store.remove(message.key, connection)),
+            Request::RemoveIdentity(message) => {
+                status(self.store.remove(message.key, connection, now))
+            }
             Request::RemoveAllIdentities(_) => {
                 self.store.clear();
                 status(true)
@@ -159,21 +163,23 @@ impl Agent {
     }
 
     /// What may not be used on a connection is not shown there.
-    fn list(&self, connection: &Bindings) -> Vec<u8> {
+    fn list(&self, connection: &Bindings, now: Time) -> Vec<u8> {
         let mut list = IdentityList::default();
-        for key in self.store.iter().filter(|key| sign::is_shown(&key.destinations, connection)) {
+        for key in
+            self.store.iter().filter(|key| sign::is_shown(&key.destinations, connection, now))
+        {
             list.push(&key.blob, &key.comment);
         }
         payload(&list.answer())
     }
 
-    fn sign(&self, connection: &Bindings, request: SignRequest<'_>) -> Answer {
+    fn sign(&self, connection: &Bindings, request: SignRequest<'_>, now: Time) -> Answer {
         let Some(key) = self.store.get(request.key) else { return status(false) };
         let Some(algorithm) = sign::algorithm(key.private.public().key_type(), request.flags)
         else {
             return status(false);
         };
-        if !sign::is_permitted(key, connection, request.data) {
+        if !sign::is_permitted(key, connection, request.data, now) {
             return status(false);
         }
         if key.confirm {

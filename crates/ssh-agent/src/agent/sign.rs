@@ -5,7 +5,7 @@ use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use ssh_keys::{KeyType, PublicKey, SignatureAlgorithm};
-use ssh_wire::{DecodeError, DecodeErrorKind, PeerText, Reader};
+use ssh_wire::{DecodeError, DecodeErrorKind, PeerText, Reader, Time};
 
 use super::store::Stored;
 use crate::{
@@ -100,7 +100,7 @@ pub(super) fn algorithm(key_type: KeyType, flags: u32) -> Option<SignatureAlgori
 /// True if the key may be seen on the connection: it has no destinations, the connection is not
 /// bound and so of this host, or each hop on the way here is one that the key may take, and it may
 /// be used somewhere from there.
-pub(super) fn is_shown(destinations: &[Destination], connection: &Bindings) -> bool {
+pub(super) fn is_shown(destinations: &[Destination], connection: &Bindings, now: Time) -> bool {
     if destinations.is_empty() {
         return true;
     }
@@ -108,8 +108,12 @@ pub(super) fn is_shown(destinations: &[Destination], connection: &Bindings) -> b
         return false;
     }
     let Some(last) = connection.all().last() else { return true };
-    let leads_on = || destinations.iter().any(|d| d.permits(Some(&last.host_key), None, None));
-    way_is_permitted(destinations, connection, None) && (!last.is_forwarding || leads_on())
+    let leads_on = || {
+        destinations
+            .iter()
+            .any(|d| d.permits(Some(&last.host_key), None, None, now.since_epoch().as_secs()))
+    };
+    way_is_permitted(destinations, connection, None, now) && (!last.is_forwarding || leads_on())
 }
 
 /// Each step from where the agent is to the host that the connection was bound to last.
@@ -117,6 +121,7 @@ fn way_is_permitted(
     destinations: &[Destination],
     connection: &Bindings,
     user: Option<&str>,
+    now: Time,
 ) -> bool {
     let mut from = None;
     let mut hops = connection.all().iter().peekable();
@@ -128,7 +133,10 @@ fn way_is_permitted(
         if (is_login && hop.is_forwarding) || (!is_last && !hop.is_forwarding) {
             return false;
         }
-        if !destinations.iter().any(|d| d.permits(from, Some(&hop.host_key), user)) {
+        if !destinations
+            .iter()
+            .any(|d| d.permits(from, Some(&hop.host_key), user, now.since_epoch().as_secs()))
+        {
             return false;
         }
         from = Some(hop.host_key.as_slice());
@@ -138,7 +146,7 @@ fn way_is_permitted(
 
 /// True if the key may sign `data` for this connection. A key with destinations signs nothing but
 /// logins, and those only to the host that the connection was bound to last.
-pub(super) fn is_permitted(key: &Stored, connection: &Bindings, data: &[u8]) -> bool {
+pub(super) fn is_permitted(key: &Stored, connection: &Bindings, data: &[u8], now: Time) -> bool {
     if key.destinations.is_empty() {
         return true;
     }
@@ -152,7 +160,7 @@ pub(super) fn is_permitted(key: &Stored, connection: &Bindings, data: &[u8]) -> 
     request.key == &*key.blob
         && request.session_id == last.session_id
         && is_bound_host
-        && way_is_permitted(&key.destinations, connection, Some(request.user))
+        && way_is_permitted(&key.destinations, connection, Some(request.user), now)
 }
 
 /// RFC 4252 §7, what a login signs; or OpenSSH's `PROTOCOL` §3.1, where it names the host as well.

@@ -99,7 +99,7 @@ impl Store {
         }
         let old = self.get(&blob);
         // Whoever may not use a key may not loosen its constraints either.
-        if old.is_some_and(|old| !sign::is_shown(&old.destinations, connection)) {
+        if old.is_some_and(|old| !sign::is_shown(&old.destinations, connection, now)) {
             return false;
         }
         if old.is_none() && !self.has_room_for(&blob, &comment) {
@@ -134,10 +134,11 @@ impl Store {
         self.keys.len() < MAX_KEYS && len <= MAX_MESSAGE
     }
 
-    pub(super) fn remove(&mut self, blob: &[u8], connection: &Bindings) -> bool {
+    pub(super) fn remove(&mut self, blob: &[u8], connection: &Bindings, now: Time) -> bool {
         let before = self.keys.len();
-        self.keys
-            .retain(|key| *key.blob != *blob || !sign::is_shown(&key.destinations, connection));
+        self.keys.retain(|key| {
+            *key.blob != *blob || !sign::is_shown(&key.destinations, connection, now)
+        });
         self.keys.len() < before
     }
 }
