@@ -2,7 +2,6 @@
 
 pub(crate) mod command;
 mod editor;
-pub(crate) mod folder;
 pub(crate) mod glob;
 mod interpreter;
 mod listing;

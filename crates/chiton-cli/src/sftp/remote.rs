@@ -7,7 +7,6 @@ use chiton::{
 use sftp::{Attrs, Extension, FileType};
 
 use super::{
-    folder::MODE,
     glob::{self, Tree},
     listing::Entry,
     words::Word,
@@ -16,6 +15,9 @@ use crate::{
     advice,
     failure::{Failure, Result},
 };
+
+/// Permission bits that are copied.
+const MODE: u32 = 0o777;
 
 /// An SFTP session with a current directory.
 #[derive(Clone, Debug)]

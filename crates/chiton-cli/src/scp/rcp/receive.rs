@@ -1,13 +1,19 @@
 //! The end that receives: puts what comes where it belongs, and nowhere else.
 
+use core::time::Duration;
 use std::{
     ffi::OsStr,
     fs,
-    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{OpenOptionsExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
+    time::UNIX_EPOCH,
 };
 
 use ::sftp::{Attrs, attrs::Times};
+use chiton::sftp::{Existing, Folder};
 use scp::{Asked, Event, Offer, Sink};
 use tokio::{fs::File, io::AsyncWriteExt};
 
@@ -16,11 +22,11 @@ use crate::{
     failure::{Failure, Result},
     log::say,
     progress::Progress,
-    sftp::{
-        folder::{self, Folder, MODE},
-        show,
-    },
+    sftp::{remote::explain as explain_local, show},
 };
+
+/// Permission bits that are copied.
+const MODE: u32 = 0o777;
 
 /// Receives files and directories.
 pub(super) struct Receiver<'a> {
@@ -134,7 +140,11 @@ impl<'a> Receiver<'a> {
 
     fn begin_file(&mut self, offer: Offer) -> Result<()> {
         let (file, path) = match self.open.last() {
-            Some((folder, _)) => folder.file(&offer.name, Some(offer.mode))?,
+            Some((folder, _)) => {
+                let path = folder.path().join(OsStr::from_bytes(&offer.name));
+                let file = folder.file(&offer.name, Some(offer.mode), Existing::Keep);
+                (file.map_err(explain_local)?, path)
+            }
             None => create(self.place(&offer.name), offer.mode)?,
         };
         let progress = Progress::new(&show(&offer.name), self.manner.progress);
@@ -176,23 +186,26 @@ impl<'a> Receiver<'a> {
             file.set_len(size).await.map_err(cannot)?;
         }
         if self.manner.preserve {
-            folder::preserve(&file, &path, &attrs)?;
+            preserve(file.into_std().await, &attrs).map_err(cannot)?;
         }
         Ok(())
     }
 
     fn begin_directory(&mut self, offer: &Offer) -> Result<()> {
         let folder = match self.open.last() {
-            Some((folder, _)) => folder.folder(&offer.name)?,
-            None => Folder::at(&self.place(&offer.name))?,
+            Some((folder, _)) => folder.folder(&offer.name),
+            None => Folder::at(&self.place(&offer.name)),
         };
+        let folder = folder.map_err(explain_local)?;
         self.open.push((folder, attrs(offer)));
         Ok(())
     }
 
     fn end_directory(&mut self) -> Result<()> {
         match self.open.pop() {
-            Some((folder, attrs)) if self.manner.preserve => folder.preserve(&attrs),
+            Some((folder, attrs)) if self.manner.preserve => {
+                folder.preserve(&attrs).map_err(explain_local)
+            }
             _ => Ok(()),
         }
     }
@@ -205,6 +218,21 @@ fn create(path: PathBuf, mode: u32) -> Result<(fs::File, PathBuf)> {
     options.write(true).create(true).truncate(false).mode(mode & MODE | 0o200);
     let file = options.open(&path).map_err(|e| Failure::local("create", &path, &e))?;
     Ok((file, path))
+}
+
+/// Gives a file the mode and the times of the one it was copied from.
+fn preserve(file: fs::File, attrs: &Attrs) -> std::io::Result<()> {
+    if let Some(permissions) = attrs.permissions {
+        file.set_permissions(fs::Permissions::from_mode(permissions.mode() & MODE))?;
+    }
+    if let Some(times) = attrs.times {
+        let time = |seconds: u32| UNIX_EPOCH + Duration::from_secs(seconds.into());
+        let times = fs::FileTimes::new()
+            .set_accessed(time(times.accessed))
+            .set_modified(time(times.modified));
+        file.set_times(times)?;
+    }
+    Ok(())
 }
 
 fn attrs(offer: &Offer) -> Attrs {
