@@ -204,7 +204,12 @@ fn the_old_protocol_is_spoken_with_openssh_on_either_side() {
 
 /// Runs `scp -O` with `flags`, fetching `f`, from a server that says this.
 fn fetch_from_liar(flags: &[&str], says: &str) -> (TempDir, Output) {
-    let (folder, ssh) = instead_of_ssh(&format!("printf '{says}'; cat >/dev/null"));
+    // It ends when it is left alone, or at once if it says so.
+    let (says, wait) = match says.strip_suffix("<end>") {
+        Some(says) => (says, "head -c 2"),
+        None => (says, "cat"),
+    };
+    let (folder, ssh) = instead_of_ssh(&format!("printf '{says}'; {wait} >/dev/null"));
     fs::create_dir(folder.path().join("target")).unwrap();
     let mut command = chiton();
     command.current_dir(folder.path()).args(["scp", "-O", "-S"]).arg(ssh).args(flags);
@@ -224,7 +229,7 @@ fn a_server_cannot_write_what_was_not_asked_for() {
         (&["-pr"], "D0700 0 .\\nE\\n", "another directory"),
         (&["-p"], "C0644 2 f\\033[2J\\nab\\0", "control character"),
         (&[], "C0644 1 f\\nab\\0", "longer than was said"),
-        (&[], "C0644 9 f\\nab", "ended"),
+        (&[], "C0644 9 f\\nab<end>", "ended"),
         (&[], "Welcome!\\n", "Welcome!"),
     ] {
         let (folder, output) = fetch_from_liar(flags, says);
