@@ -1,11 +1,18 @@
-//! The line editor of `sftp`: history, and completion of commands.
+//! The line editor of `sftp`: history, and completion of commands and of files on both sides.
+
+use core::time::Duration;
 
 use rustyline::{
-    Config, Context, Helper, completion::Completer, error::ReadlineError, highlight::Highlighter,
-    hint::Hinter, history::MemHistory, validate::Validator,
+    CompletionType, Config, Context, Helper, completion::Completer, error::ReadlineError,
+    highlight::Highlighter, hint::Hinter, history::MemHistory, validate::Validator,
 };
+use tokio::{runtime::Handle, time::timeout};
 
-use super::command::COMMANDS;
+use super::{
+    complete::{self, Kind, Typed},
+    glob::{self, Local, Tree},
+    remote::Remote,
+};
 use crate::{
     failure::{Failure, Result},
     log::say,
@@ -14,17 +21,25 @@ use crate::{
 
 const PROMPT: &str = "sftp> ";
 
+/// How long a server may take to list a directory for a completion.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// Reads lines from the terminal.
 #[derive(Debug)]
-pub(crate) struct Editor(rustyline::Editor<Commands, MemHistory>);
+pub(crate) struct Editor(rustyline::Editor<Names, MemHistory>);
 
 impl Editor {
     pub(crate) fn new() -> Result<Self> {
-        let config = Config::builder().auto_add_history(true).build();
+        let config =
+            Config::builder().auto_add_history(true).completion_type(CompletionType::List).build();
         let editor = rustyline::Editor::with_history(config, MemHistory::new());
-        let mut editor = editor.map_err(cannot)?;
-        editor.set_helper(Some(Commands));
-        Ok(Self(editor))
+        Ok(Self(editor.map_err(cannot)?))
+    }
+
+    /// From now on completes names of files there, from the current directory on. To be called
+    /// where the session runs.
+    pub(crate) fn look_at(&mut self, remote: &Remote) {
+        self.0.set_helper(Some(Names { remote: remote.clone(), session: Handle::current() }));
     }
 
     /// The next line; `None` at the end of the input. Blocks.
@@ -50,11 +65,31 @@ fn cannot(error: ReadlineError) -> Failure {
     Failure::new(format_args!("cannot read from the terminal: {error}"))
 }
 
-/// Completes the names of commands.
-#[derive(Clone, Copy, Debug)]
-struct Commands;
+/// Looks names up.
+#[derive(Debug)]
+struct Names {
+    remote: Remote,
+    /// The thread that asks for a line is not the one of the session.
+    session: Handle,
+}
 
-impl Completer for Commands {
+impl Names {
+    fn files(&self, typed: &Typed) -> Vec<String> {
+        let (directory, _) = complete::split(&typed.text);
+        let look = async {
+            match typed.kind {
+                Kind::Local => Local.list(directory).await,
+                _ if directory.first() == Some(&b'/') => self.remote.list(directory).await,
+                _ => self.remote.list(&glob::join(&self.remote.directory, directory)).await,
+            }
+        };
+        // What cannot be listed has no names.
+        let names = self.session.block_on(async { timeout(PATIENCE, look).await });
+        names.map_or_else(|_| Vec::new(), |names| complete::files(typed, names.unwrap_or_default()))
+    }
+}
+
+impl Completer for Names {
     type Candidate = String;
 
     fn complete(
@@ -63,30 +98,19 @@ impl Completer for Commands {
         position: usize,
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<String>)> {
-        Ok((0, complete(line.get(..position).unwrap_or(line))))
+        let typed = complete::typed(line.get(..position).unwrap_or(line));
+        let candidates = match typed.kind {
+            Kind::Command => complete::commands(&typed.text),
+            Kind::Local | Kind::Remote => self.files(&typed),
+            Kind::Other => Vec::new(),
+        };
+        Ok((typed.start, candidates))
     }
 }
 
-impl Hinter for Commands {
+impl Hinter for Names {
     type Hint = String;
 }
-impl Highlighter for Commands {}
-impl Validator for Commands {}
-impl Helper for Commands {}
-
-fn complete(typed: &str) -> Vec<String> {
-    let names = COMMANDS.iter().map(|(name, ..)| *name);
-    names.filter(|name| name.starts_with(typed)).map(|name| format!("{name} ")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_are_completed_and_nothing_else() {
-        assert_eq!(complete("reg"), ["reget "]);
-        assert_eq!(complete("p"), ["progress ", "put ", "pwd "]);
-        assert!(complete("get fi").is_empty());
-    }
-}
+impl Highlighter for Names {}
+impl Validator for Names {}
+impl Helper for Names {}

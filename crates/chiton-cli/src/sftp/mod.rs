@@ -1,6 +1,7 @@
 //! `chiton sftp`: files on another machine, by commands typed or in a batch file.
 
 pub(crate) mod command;
+mod complete;
 mod editor;
 pub(crate) mod glob;
 mod interpreter;
@@ -253,7 +254,10 @@ impl Lines {
     }
 
     /// The next line, on a thread where waiting for it is no harm. `None` at the end.
-    async fn next(self) -> Result<(Self, Option<Vec<u8>>)> {
+    async fn next(mut self, remote: &Remote) -> Result<(Self, Option<Vec<u8>>)> {
+        if let Self::Editor(editor) = &mut self {
+            editor.look_at(remote);
+        }
         let read = move || match self {
             Self::Editor(mut editor) => {
                 let line = editor.line();
@@ -335,7 +339,7 @@ impl Session {
         loop {
             let placeholder = Lines::Reader(Box::new(io::empty()));
             let lines = core::mem::replace(&mut self.lines, placeholder);
-            let (lines, line) = lines.next().await?;
+            let (lines, line) = lines.next(&self.interpreter.remote).await?;
             self.lines = lines;
             let Some(line) = line else { return Ok(0) };
             match self.execute(&line, interactive).await {
