@@ -34,6 +34,20 @@ async fn both_streams_may_be_larger_than_the_windows_in_exec() {
 }
 
 #[tokio::test]
+async fn output_without_end_is_not_collected() {
+    let server = Embedded::start().await;
+    let ssh = server.connect().await;
+    for command in ["cat /dev/zero", "cat /dev/zero >&2"] {
+        let command = ssh.command(command).max_output(100_000);
+        let error = timeout(PATIENCE, command.output()).await.unwrap().unwrap_err();
+        let Error::Channel(error) = error else { panic!("{error}") };
+        assert!(matches!(*error, ChannelError::OutputTooLong(100_000)), "{error}");
+    }
+    let just_enough = ssh.command("head -c 100000 /dev/zero").max_output(100_000);
+    assert_eq!(just_enough.output().await.unwrap().stdout.len(), 100_000);
+}
+
+#[tokio::test]
 async fn waiting_before_reading_does_not_deadlock() {
     let server = Embedded::start().await;
     let ssh = server.connect().await;

@@ -14,12 +14,16 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use crate::{
     channel::Channel,
     driver::Connection,
-    error::{CommandFailed, Error},
+    error::{ChannelError, CommandFailed, Error},
     exit_status::ExitStatus,
 };
 
 /// How much of a failed command's standard error goes into [`Error::CommandFailed`].
 const STDERR_IN_ERROR: usize = 1024;
+
+/// How much of each stream is collected, unless [`Command::max_output`] says otherwise: what a
+/// program would want in memory at once. A server could else fill it.
+pub const MAX_OUTPUT: usize = 64 * 1024 * 1024;
 
 /// What a command did, as [`crate::Client::exec`] returns it.
 #[derive(Clone, Debug)]
@@ -87,6 +91,7 @@ pub struct Command {
     stdin: Stdio,
     stdout: Stdio,
     stderr: Stdio,
+    max_output: usize,
 }
 
 impl Command {
@@ -104,6 +109,7 @@ impl Command {
             stdin: Stdio::Piped,
             stdout: Stdio::Piped,
             stderr: Stdio::Piped,
+            max_output: MAX_OUTPUT,
         }
     }
 
@@ -135,6 +141,13 @@ impl Command {
     /// What to do with the standard error.
     pub const fn stderr(mut self, stdio: Stdio) -> Self {
         self.stderr = stdio;
+        self
+    }
+
+    /// How many bytes of each stream [`output`](Self::output) and
+    /// [`Child::wait_with_output`] collect; [`MAX_OUTPUT`] unless said. More is an error.
+    pub const fn max_output(mut self, bytes: usize) -> Self {
+        self.max_output = bytes;
         self
     }
 
@@ -178,13 +191,14 @@ impl Command {
                 None
             }
         };
-        Ok(Child { channel, stdin, stdout, stderr })
+        Ok(Child { channel, stdin, stdout, stderr, max_output: self.max_output })
     }
 
     /// Runs the command to its end and collects what it writes. The input is empty.
     ///
     /// # Errors
-    /// As [`Self::spawn`]; a status other than 0 is not an error (see [`Output::ok`]).
+    /// As [`Self::spawn`]; [`ChannelError::OutputTooLong`]. A status other than 0 is not an error
+    /// (see [`Output::ok`]).
     ///
     /// # Cancel safety
     /// Dropping the future closes the channel, which does not end the command on most servers.
@@ -219,6 +233,7 @@ pub struct Child {
     pub stdout: Option<ChildStdout>,
     /// What the command writes to its standard error.
     pub stderr: Option<ChildStderr>,
+    max_output: usize,
 }
 
 impl Child {
@@ -245,25 +260,26 @@ impl Child {
     /// Waits for the end of the command and collects what it writes, both streams at once.
     ///
     /// # Errors
-    /// As [`Self::wait`].
+    /// As [`Self::wait`], and [`ChannelError::OutputTooLong`] with which the channel is closed.
     ///
     /// # Cancel safety
     /// Dropping the future drops the child with it.
     pub async fn wait_with_output(mut self) -> Result<Output, Error> {
+        let limit = self.max_output;
         self.stdin = None;
         let mut out = self.stdout.take();
         let mut err = self.stderr.take();
         let collect_out = async {
             let mut bytes = Vec::new();
             if let Some(stream) = &mut out {
-                collect(&stream.0, Stream::Data, &mut bytes).await?;
+                collect(&stream.0, Stream::Data, limit, &mut bytes).await?;
             }
             Ok::<_, Error>(bytes)
         };
         let collect_err = async {
             let mut bytes = Vec::new();
             if let Some(stream) = &mut err {
-                collect(&stream.0, Stream::Stderr, &mut bytes).await?;
+                collect(&stream.0, Stream::Stderr, limit, &mut bytes).await?;
             }
             Ok::<_, Error>(bytes)
         };
@@ -303,8 +319,16 @@ impl Child {
     }
 }
 
-async fn collect(channel: &Channel, stream: Stream, into: &mut Vec<u8>) -> Result<(), Error> {
+async fn collect(
+    channel: &Channel,
+    stream: Stream,
+    limit: usize,
+    into: &mut Vec<u8>,
+) -> Result<(), Error> {
     while let Some(bytes) = poll_fn(|cx| channel.poll_read_chunk(stream, cx)).await? {
+        if bytes.len() > limit.saturating_sub(into.len()) {
+            return Err(ChannelError::OutputTooLong(limit).into());
+        }
         into.extend_from_slice(&bytes);
     }
     Ok(())

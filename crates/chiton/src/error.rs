@@ -195,6 +195,8 @@ pub enum ChannelError {
     Closed,
     /// There are as many channels open as the limits allow.
     TooMany(usize),
+    /// A command wrote more to one of its streams than was to be collected.
+    OutputTooLong(usize),
 }
 
 /// A command that did not end with status 0.
@@ -563,6 +565,10 @@ impl fmt::Display for ChannelError {
             Self::Closed => f.write_str("the channel is closed"),
             Self::TooMany(limit) => {
                 write!(f, "{limit} channels are open, which is the limit (Limits::max_channels)")
+            }
+            Self::OutputTooLong(limit) => {
+                write!(f, "the command wrote more than {limit} bytes (Command::max_output); ")?;
+                f.write_str("read its streams instead of collecting them")
             }
         }
     }

@@ -71,7 +71,9 @@ pub mod sftp;
 #[cfg(feature = "tokio")]
 pub use client::{Auth, Client, HostKeyAnswer, HostKeys, UnknownHost, connect};
 #[cfg(feature = "tokio")]
-pub use command::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Output, Stdio};
+pub use command::{
+    Child, ChildStderr, ChildStdin, ChildStdout, Command, MAX_OUTPUT, Output, Stdio,
+};
 pub use error::Error;
 pub use exit_status::ExitStatus;
 #[cfg(feature = "tokio")]

@@ -13,6 +13,7 @@
 //! [`Inbound`] is a value of its own, so that whoever reads the socket decrypts without holding a
 //! lock that others need for writing.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use ssh_auth::{client, server};
@@ -30,16 +31,24 @@ use ssh_wire::{
 };
 
 use crate::{
-    error::{Error, PeerMisbehaved},
+    error::{Error, PeerMisbehaved, Phase},
     host_key_news,
 };
 
 /// Which side of the connection this is.
 pub use ssh_connection::Role;
 
+/// How long everything from the first byte to the end of authentication may take, unless
+/// [`Session::set_login_timeout`] says otherwise: a peer that stops half-way must not be waited for
+/// for ever. As OpenSSH's `LoginGraceTime`.
+pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(120);
+
 /// One SSH connection, client or server, as a state machine.
 #[derive(Debug)]
 pub struct Session {
+    began: Time,
+    /// How long everything up to the end of authentication may take.
+    login_timeout: Option<Duration>,
     transport: Transport,
     stage: Stage,
     start: Start,
@@ -114,7 +123,7 @@ impl Session {
     ) -> (Self, Inbound) {
         let (transport, inbound) = Transport::client(config, rng, now);
         let start = Start::Client { user: user.to_owned() };
-        (Self::new(transport, start, limits, Vec::new()), inbound)
+        (Self::new(transport, start, limits, Vec::new(), now), inbound)
     }
 
     /// Begins a connection as its server. Identification and first KEXINIT are in the output.
@@ -130,7 +139,7 @@ impl Session {
         let host_keys = config.host_keys.clone();
         let (transport, inbound) = Transport::server(config, rng, now);
         let start = Start::Server { methods, limits: auth_limits, banner: String::new() };
-        (Self::new(transport, start, limits, host_keys), inbound)
+        (Self::new(transport, start, limits, host_keys, now), inbound)
     }
 
     const fn new(
@@ -138,9 +147,33 @@ impl Session {
         start: Start,
         limits: ssh_connection::Limits,
         host_keys: Vec<PrivateKey>,
+        now: Time,
     ) -> Self {
-        let stage = Stage::KeyExchange;
-        Self { transport, stage, start, limits, session_id: None, host_keys, host_key_news: 0 }
+        Self {
+            began: now,
+            login_timeout: Some(LOGIN_TIMEOUT),
+            transport,
+            stage: Stage::KeyExchange,
+            start,
+            limits,
+            session_id: None,
+            host_keys,
+            host_key_news: 0,
+        }
+    }
+
+    /// How long everything from the beginning of the session to the end of authentication may
+    /// take; [`LOGIN_TIMEOUT`] unless said. With `None` there is no end: that is for those who
+    /// count the time themselves, without that which a person takes to answer.
+    pub const fn set_login_timeout(&mut self, timeout: Option<Duration>) {
+        self.login_timeout = timeout;
+    }
+
+    /// When the peer is left unless authentication has ended.
+    #[expect(clippy::arithmetic_side_effects, reason = "the addition of `Time` saturates")]
+    fn login_deadline(&self) -> Option<Time> {
+        let waits = self.transport.error().is_none() && !matches!(self.stage, Stage::Connected(_));
+        self.login_timeout.filter(|_| waits).map(|timeout| self.began + timeout)
     }
 
     /// Handles one thing that [`Inbound::next`] gave.
@@ -430,14 +463,24 @@ impl Session {
     /// When [`Self::tick`] wants to be called, at the latest.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        self.transport.deadline()
+        self.transport.deadline().into_iter().chain(self.login_deadline()).min()
     }
 
-    /// Does what is due: rekeying by time, giving up on a key exchange that does not end.
+    /// Does what is due: rekeying by time, giving up on a login or a key exchange that does not
+    /// end.
     ///
     /// # Errors
-    /// As [`Self::handle`].
+    /// As [`Self::handle`]; [`Error::TimedOut`] for a login.
     pub fn tick(&mut self, now: Time) -> Result<(), Error> {
+        if self.login_deadline().is_some_and(|deadline| deadline <= now) {
+            let phase = match self.stage {
+                Stage::KeyExchange => Phase::KeyExchange,
+                _ => Phase::Authentication,
+            };
+            let text = "the time for logging in is over";
+            self.transport.disconnect(DisconnectReason::BY_APPLICATION, text);
+            return Err(Error::TimedOut(phase, self.login_timeout.unwrap_or_default()));
+        }
         self.transport.tick(now).map_err(Error::from)
     }
 
@@ -452,5 +495,44 @@ fn server_event(event: server::ServerAuthEvent) -> Option<SessionEvent> {
         server::ServerAuthEvent::Request(question) => Some(SessionEvent::AuthQuestion(question)),
         server::ServerAuthEvent::Refused(refusal) => Some(SessionEvent::AuthRefused(refusal)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ssh_crypto::rng::SeededRng;
+
+    fn second(n: u64) -> Time {
+        Time::from_epoch(Duration::from_secs(n))
+    }
+
+    fn client(began: Time) -> Session {
+        let (rng, limits) = (Box::new(SeededRng::new(1)), ssh_connection::Limits::default());
+        Session::client(Arc::new(Config::default()), "alice", limits, rng, began).0
+    }
+
+    #[test]
+    fn a_peer_that_does_not_get_to_the_end_of_the_login_is_left() {
+        let mut session = client(second(10));
+        assert_eq!(session.deadline(), Some(second(130)));
+        let mut out = Vec::new();
+        session.take_output(&mut out);
+        assert!(session.tick(second(129)).is_ok());
+        let error = session.tick(second(130)).unwrap_err();
+        assert!(matches!(error, Error::TimedOut(Phase::KeyExchange, LOGIN_TIMEOUT)), "{error}");
+        assert!(session.transport().pending_output() > 0, "the peer is not told");
+        assert_eq!(session.deadline(), None);
+        assert!(session.tick(second(131)).is_err());
+    }
+
+    #[test]
+    fn the_time_for_the_login_can_be_set_and_left_to_others() {
+        let mut session = client(second(0));
+        session.set_login_timeout(Some(Duration::from_secs(7)));
+        assert_eq!(session.deadline(), Some(second(7)));
+        session.set_login_timeout(None);
+        assert_eq!(session.deadline(), None);
+        assert!(session.tick(second(1_000_000)).is_ok());
     }
 }

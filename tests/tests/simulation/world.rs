@@ -248,14 +248,14 @@ impl World {
         let mut rng = SeededRng::new(plan.seed ^ 0x6b65_7973);
         let mut key = || PrivateKey::generate(KeyType::Ed25519, &mut rng).unwrap();
         let (host, user) = (key(), key());
-        let client = Session::client(
+        let mut client = Session::client(
             plan.config(plan.client_rekey, Vec::new()),
             "alice",
             plan.limits(),
             Box::new(SeededRng::new(plan.seed ^ 0x636c)),
             Time::ZERO,
         );
-        let server = Session::server(
+        let mut server = Session::server(
             plan.config(plan.server_rekey, vec![host.clone()]),
             MethodSet::EMPTY.with(Method::Password).with(Method::PublicKey),
             ssh_auth::server::Limits::default(),
@@ -263,6 +263,9 @@ impl World {
             Box::new(SeededRng::new(plan.seed ^ 0x7365)),
             Time::ZERO,
         );
+        for session in [&mut client.0, &mut server.0] {
+            session.set_login_timeout(Some(PATIENCE));
+        }
         Self {
             plan: plan.clone(),
             now: Time::ZERO,

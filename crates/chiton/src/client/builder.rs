@@ -244,13 +244,15 @@ impl Builder<Ready> {
         let offered = config.preferences.host_keys().as_slice();
         known.retain(|known| offered.iter().any(|algorithm| algorithm.key_type() == *known));
 
-        let (session, inbound) = Session::client(
+        let (mut session, inbound) = Session::client(
             Arc::new(config),
             &user,
             limits.connection(),
             Box::new(SystemRng),
             Time::ZERO,
         );
+        // Counted here, without the time that a person takes to answer.
+        session.set_login_timeout(None);
         let shared = Shared::new(session, Instant::now());
         let front = Front { connection: Arc::new(Connection { shared: Arc::clone(&shared) }) };
         tokio::spawn(Driver::new(socket, inbound, shared, keepalive));

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     channel::Channel,
     driver::{Connection, Driver, KeepAlive, Shared},
-    error::{Error, Phase},
+    error::Error,
     session::{Session, SessionEvent},
 };
 
@@ -44,7 +44,7 @@ pub(super) async fn serve(
     let mut limits = shop.limits.connection();
     // Whoever opens many channels at once gets those that `max_channels` allows.
     limits.max_pending_opens = limits.max_channels;
-    let (session, inbound) = Session::server(
+    let (mut session, inbound) = Session::server(
         Arc::clone(&shop.transport),
         shop.accounts.methods(),
         shop.auth_limits,
@@ -52,6 +52,7 @@ pub(super) async fn serve(
         Box::new(SystemRng),
         Time::ZERO,
     );
+    session.set_login_timeout(Some(shop.login_grace));
     let shared = Shared::new(session, Instant::now());
     let driver = Driver::new(socket, inbound, Arc::clone(&shared), Some(KeepAlive::USUAL));
     let connection = Arc::new(Connection { shared });
@@ -72,17 +73,12 @@ struct Front {
 impl Front {
     /// Ends with the connection, and gives the cause.
     async fn run(self, origin: Origin, place: OwnedSemaphorePermit) -> Error {
-        let grace = self.shop.login_grace;
         let connection = Arc::clone(&self.connection);
         let mut stop = self.stop.clone();
         let work = async {
-            let granted = match tokio::time::timeout(grace, self.log_in()).await {
-                Ok(Ok(granted)) => granted,
-                Ok(Err(error)) => return error,
-                Err(_) => {
-                    self.close("the time for logging in is over");
-                    return Error::TimedOut(Phase::Authentication, grace);
-                }
+            let granted = match self.log_in().await {
+                Ok(granted) => granted,
+                Err(error) => return error,
             };
             drop(place);
             self.sessions(origin, granted).await
@@ -95,10 +91,6 @@ impl Front {
                 Error::Closed
             }
         }
-    }
-
-    fn close(&self, why: &str) {
-        self.connection.shared.with(|state| state.close(why));
     }
 
     /// Gives what the client may do.
