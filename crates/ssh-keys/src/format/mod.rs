@@ -2,6 +2,8 @@
 
 mod asn1;
 mod cipher;
+#[cfg(test)]
+mod hostile;
 pub(crate) mod openssh;
 pub(crate) mod pem;
 pub(crate) mod pkcs1;
