@@ -33,6 +33,9 @@ pub(crate) fn format() -> Done {
 pub(crate) fn lint() -> Done {
     run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     run(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    // What is weak is compiled only here and in its tests.
+    let legacy = ["--package", "chiton-tests", "--package", "chiton-cli", "--features", "legacy"];
+    run(cargo(&["clippy", "--all-targets"]).args(legacy).args(["--", "-D", "warnings"]))?;
     // The protocol without sockets has to do without tokio.
     run(&mut cargo(&["check", "--package", "chiton", "--no-default-features"]))?;
     no_std()?;

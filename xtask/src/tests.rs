@@ -8,6 +8,14 @@ use crate::peers;
 pub(crate) fn all() -> Done {
     peers::fetch()?;
     run(&mut cargo(&["test", "--workspace"]))?;
+    // The weak algorithms, against the peers that still have them.
+    let packages = ["chiton-crypto", "chiton-keys", "chiton-transport"];
+    let packages = packages.iter().flat_map(|name| ["--package", *name]);
+    run(cargo(&["test", "--lib", "--features", "legacy"]).args(packages))?;
+    let tests = ["algorithms", "interop_openssh_client", "interop_openssh_server"];
+    let tests = tests.iter().flat_map(|name| ["--test", *name]);
+    let legacy = ["test", "--package", "chiton-tests", "--features", "legacy"];
+    run(cargo(&legacy).args(tests).args(["--", "algorithms", "page", "evidence"]))?;
     smoke()
 }
 
