@@ -16,7 +16,7 @@ use crate::site::{Site, Sizes, stdout};
 use crate::work::{Place, Work};
 
 /// Who needs longer for a run is run once.
-const LONG: f64 = 8.0;
+const LONG: f64 = 3.0;
 
 /// Everything that the rows share.
 #[derive(Debug)]

@@ -41,8 +41,10 @@ pub(crate) enum Task {
 /// Who takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
-    /// The programs and the fast libraries.
+    /// The newer programs and the fast libraries.
     Fast,
+    /// The same, and curl, which knows no other of these ciphers.
+    FastAndCurl,
     /// Everybody who can.
     Everybody,
     /// Those that serve as well, each against itself.
@@ -84,14 +86,21 @@ impl Row {
                 | "libssh"
                 | "russh"
         );
-        // Our library moves a file as our program does; where commands and connections are
-        // counted, they differ.
+        // Our library moves a file as our program does; where commands, connections and files
+        // are counted, they differ.
         let both = matches!(
             self.task,
-            Task::Fresh | Task::Sequential | Task::AtOnce | Task::FirstByte | Task::Idle
+            Task::Fresh
+                | Task::Sequential
+                | Task::AtOnce
+                | Task::FirstByte
+                | Task::Idle
+                | Task::GetMany
+                | Task::PutMany
         );
         match self.who {
             Who::Fast => fast && (both || peer != CHITON_LIBRARY),
+            Who::FastAndCurl => peer != CHITON_LIBRARY && (fast || peer == "curl"),
             Who::Everybody => both || peer != CHITON_LIBRARY,
             Who::Itself => matches!(peer, CHITON | "openssh-9.2" | OPENSSH_10),
             Who::Rekeying => matches!(peer, CHITON | OPENSSH_10),
@@ -102,7 +111,7 @@ impl Row {
     /// clients may wait at the same time.
     pub(crate) fn waits(&self, peer: &str) -> bool {
         let many = matches!(self.task, Task::GetMany | Task::PutMany);
-        self.far && many && !matches!(peer, CHITON | "russh")
+        self.far && many && !matches!(peer, CHITON | CHITON_LIBRARY | "russh")
     }
 
     /// What is to be done; what arrives by it arrives in `work`.
@@ -137,7 +146,8 @@ pub(crate) fn all(sizes: &Sizes) -> Vec<Row> {
     for (task, verb, id) in [(Task::Get, "get", "get"), (Task::Put, "put", "put")] {
         for (name, cipher) in CIPHERS {
             let who = match name {
-                "aes128-gcm" | "aes256-ctr-etm" => Who::Everybody,
+                "aes128-gcm" => Who::Everybody,
+                "aes256-ctr-etm" => Who::FastAndCurl,
                 _ => Who::Fast,
             };
             let title = format!("SFTP {verb} {big}, {name}");

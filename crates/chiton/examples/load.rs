@@ -43,6 +43,14 @@ async fn run(words: &[&str]) -> Done {
         ["put", from, to] => {
             place.connect().await?.open_sftp().await?.put(from, to).await?;
         }
+        ["get-many", from, to] => {
+            let sftp = place.connect().await?.open_sftp().await?;
+            sftp.get(from, to).recursive(true).await?;
+        }
+        ["put-many", from, to] => {
+            let sftp = place.connect().await?.open_sftp().await?;
+            sftp.put(from, to).recursive(true).await?;
+        }
         ["exec-out", command] => {
             let mut child = place.connect().await?.command(command).spawn().await?;
             let mut output = child.stdout.take().ok_or("no output")?;
