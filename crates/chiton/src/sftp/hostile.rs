@@ -209,6 +209,14 @@ async fn names_that_lead_elsewhere_are_not_removed() {
 }
 
 #[tokio::test]
+async fn names_that_wait_for_their_removal_are_bounded() {
+    let entries = (0..8).map(|letter| (vec![b'a' + letter; 30_000], FILE)).collect();
+    let (error, removed, requests) = removed(entries).await;
+    assert!(matches!(kind(&error), SftpErrorKind::ListingTooLong { .. }));
+    assert!(removed.len() <= 64 && requests < 1000, "{} {requests}", removed.len());
+}
+
+#[tokio::test]
 async fn names_in_errors_cannot_steer_a_terminal() {
     let sftp = scripted(|request, out| match request {
         FromClient::Lstat(stat) => put_packet(out, &Attributes { id: stat.id, attrs: DIR }),
