@@ -127,7 +127,8 @@ impl Download {
             {
                 return None;
             }
-            Some(0) => self.read_len,
+            // It is expected to have nothing, and shall not count as much.
+            Some(0) => self.read_len.min(MIN_READ),
             Some(left) => u32::try_from(left).map_or(self.read_len, |left| left.min(self.read_len)),
         };
         // At the very end of what 64 bits count, there is no file.

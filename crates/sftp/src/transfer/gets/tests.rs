@@ -29,6 +29,17 @@ fn small_files_are_opened_together_and_read_as_soon_as_they_are_open() {
 }
 
 #[test]
+fn looking_for_the_end_of_small_files_does_not_count_as_much_data() {
+    let mut gets = Gets::new(&Options::new(255 * 1024));
+    for n in 0..200 {
+        gets.add_file(Item(n), 0, Some(4096));
+    }
+    assert_eq!(all(&mut gets).len(), 200);
+    (0..200).for_each(|n| gets.on_opened(Item(n)));
+    assert_eq!(all(&mut gets).len(), 400, "all are read in one round trip");
+}
+
+#[test]
 fn no_more_files_are_opened_than_the_link_is_worth() {
     let mut gets = Gets::new(&Options::new(256 * 1024));
     for n in 0..100 {
