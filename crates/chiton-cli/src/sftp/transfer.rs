@@ -1,6 +1,7 @@
 //! `get` and `put`: files and, with `-R`, trees.
 
 use alloc::sync::Arc;
+use core::pin::pin;
 use std::{
     ffi::OsStr,
     fs,
@@ -10,7 +11,7 @@ use std::{
 
 use chiton::{
     error::{Error, SftpErrorKind},
-    sftp::{FileEvent, FileState, Links, Monitor, Progress as Done, Report},
+    sftp::{Attrs, FileEvent, FileState, Links, Monitor, Progress as Done, Report},
 };
 use sftp::path::file_name;
 
@@ -118,6 +119,22 @@ fn local_path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(bytes))
 }
 
+/// Does `work` while `find` looks whether there is something to do, and drops it if not.
+async fn found_first<T>(
+    find: Option<impl Future<Output = Result<Attrs>>>,
+    work: impl Future<Output = T>,
+) -> Result<T> {
+    let mut work = pin!(work);
+    if let Some(find) = find {
+        tokio::select! {
+            biased;
+            found = find => drop(found?),
+            done = &mut work => return Ok(done),
+        }
+    }
+    Ok(work.await)
+}
+
 impl Transfers<'_> {
     /// Downloads what a word stands for.
     pub(crate) async fn get(&self, from: &Word, to: Option<&Word>) -> Result<Complete> {
@@ -188,11 +205,12 @@ impl Transfers<'_> {
 
     /// Downloads a file, or a directory with everything in it.
     pub(crate) async fn get_one(&self, remote: &[u8], local: &Path) -> Result<Complete> {
-        let tree = self.remote.find(remote).await?.is_dir();
-        if tree && !self.flags.recursive {
-            let remote = show(remote);
-            return Err(Failure::new(format_args!("\"{remote}\" is a directory; -r takes it")));
-        }
+        let find = self.remote.find(remote);
+        // What is no tree is looked for, looked at and opened in one round trip.
+        let (tree, find) = match self.flags.recursive {
+            true => (find.await?.is_dir(), None),
+            false => (false, Some(find)),
+        };
         let again = self.manner.resumable.then_some("reget");
         let (monitor, bar) = (Monitor::new(), self.progress(remote));
         let shown = Arc::clone(&bar);
@@ -202,7 +220,7 @@ impl Transfers<'_> {
             .progress(move |Done { done, total, .. }| shown.update(done, total))
             .report();
         let local = Where { from: remote, to: local };
-        let partial = Partial::new(show_path(local.to), again);
+        let mut partial = Partial::new(show_path(local.to), again);
         let report = self.watched(get, &monitor, |event| match event.state {
             FileState::Directory => Some(format!("Retrieving {}", show(event.remote.as_bytes()))),
             FileState::Started { .. } => {
@@ -211,8 +229,15 @@ impl Transfers<'_> {
             }
             _ => None,
         });
-        let report = report.await;
+        let report = found_first(find, report).await;
         bar.finish();
+        // Nothing was begun of what is not there.
+        let report = report.inspect_err(|_| partial.told = true)?;
+        let directory = |error: &Error| matches!(error, Error::Sftp(e) if matches!(e.kind, SftpErrorKind::IsADirectory));
+        if !tree && report.failures.iter().any(directory) {
+            let remote = show(remote);
+            return Err(Failure::new(format_args!("\"{remote}\" is a directory; -r takes it")));
+        }
         self.conclude(report, partial, tree, |path| show_path(&local.of(path)))
     }
 

@@ -79,6 +79,8 @@ pub struct Gets {
     listing: VecDeque<Item>,
     sizing: VecDeque<Item>,
     closing: VecDeque<Item>,
+    /// Requests to close that are under way.
+    closes: usize,
     finished: VecDeque<(Item, Result<u64, TransferError>)>,
 }
 
@@ -127,6 +129,7 @@ impl Gets {
             listing: VecDeque::new(),
             sizing: VecDeque::new(),
             closing: VecDeque::new(),
+            closes: 0,
             finished: VecDeque::new(),
         }
     }
@@ -173,6 +176,7 @@ impl Gets {
     /// counts as sent `now`.
     pub fn next(&mut self, now: Time) -> Option<GetStep> {
         if let Some(item) = self.closing.pop_front() {
+            self.closes = self.closes.saturating_add(1);
             return Some(self.other(item, GetStep::Close(item)));
         }
         if self.pipe.requests().saturating_add(self.others) >= self.options.max_requests.max(1) {
@@ -433,6 +437,7 @@ impl Gets {
 
     /// Notes that a file or directory was closed.
     pub fn on_closed(&mut self, item: Item) {
+        self.closes = self.closes.saturating_sub(1);
         self.answered(item);
         self.handles = self.handles.saturating_sub(1);
         self.files.remove(&item);
@@ -463,6 +468,15 @@ impl Gets {
             && self.directories.is_empty()
             && self.finished.is_empty()
             && self.others == 0
+    }
+
+    /// True if nothing is left to do, and the requests under way, which are so many, are all for
+    /// [`GetStep::Close`]. Their answers tell nothing: what was read was read.
+    #[must_use]
+    pub fn only_closes(&self, under_way: usize) -> bool {
+        under_way == self.closes
+            && self.files.len().saturating_add(self.directories.len()) == self.closes
+            && self.finished.is_empty()
     }
 
     /// How many files are known and wait to be opened.

@@ -273,12 +273,15 @@ impl Fetch {
         self.ask()?;
         let (entries, plan) = (&self.entries, &self.plan);
         self.meter.update(|| active(entries, plan));
-        let waits = !self.asked.is_empty();
+        let left = self.links.len().saturating_add(self.to_look.len()).saturating_add(self.looking);
+        let waits = left > 0 || !self.plan.only_closes(self.asked.len());
+        let waits = waits && !self.asked.is_empty();
         let disk = self.sink.pending() > 0;
         let checks = !self.checks.is_empty();
         let now = self.clock.now();
         let pause = self.plan.opens(now).map(|at| at.since(now));
         if !waits && !disk && !checks && pause.is_none() {
+            self.ticket.flush();
             return Ok(false);
         }
         tokio::select! {
