@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use command::Failure;
 
 const USAGE: &str = "\
-cargo xtask test     all tests: fetches the OpenSSH peers, cargo test, a smoke run of each fuzz target
+cargo xtask test     all tests: fetches the OpenSSH peers, cargo test, icount, a smoke run of each fuzz target
 cargo xtask peers    only fetches the OpenSSH peers
 cargo xtask lint     clippy, documentation, no C in the program, no_std builds
 cargo xtask smoke    only the smoke run of the fuzz targets

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::command::{Done, cargo, run, target, workspace};
-use crate::peers;
+use crate::{icount, peers};
 
 pub(crate) fn all() -> Done {
     peers::fetch()?;
@@ -16,6 +16,7 @@ pub(crate) fn all() -> Done {
     let tests = tests.iter().flat_map(|name| ["--test", *name]);
     let legacy = ["test", "--package", "chiton-tests", "--features", "legacy"];
     run(cargo(&legacy).args(tests).args(["--", "algorithms", "page", "evidence"]))?;
+    icount::icount(false)?;
     smoke()
 }
 
