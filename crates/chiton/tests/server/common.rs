@@ -36,6 +36,10 @@ impl World {
     }
 
     pub(crate) async fn with(change: impl FnOnce(Builder) -> Builder) -> Self {
+        Self::at("127.0.0.1:0", change).await
+    }
+
+    pub(crate) async fn at(address: &str, change: impl FnOnce(Builder) -> Builder) -> Self {
         let root = tempfile::tempdir().unwrap();
         let builder = Server::builder()
             .host_key(host_key())
@@ -46,12 +50,13 @@ impl World {
             // Not what this machine's user has in its profiles.
             .shell("/bin/sh")
             .home(root.path());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(address).await.unwrap();
         Self { server: change(builder).serve(listener).unwrap(), root }
     }
 
     pub(crate) fn builder(&self) -> chiton::client::Builder<chiton::client::WantsAuth> {
-        Client::builder("127.0.0.1", self.server.local_addr().port())
+        let address = self.server.local_addr();
+        Client::builder(address.ip().to_string(), address.port())
             .host_keys(HostKeys::exactly(host_key().public().clone()))
     }
 

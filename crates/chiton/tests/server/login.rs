@@ -205,7 +205,8 @@ async fn a_server_that_is_of_no_use_does_not_start() {
 
 #[tokio::test]
 async fn shutting_down_says_good_bye_and_ends_programs() {
-    let world = World::new().await;
+    // An address of its own: at the usual one another test could take the port meanwhile.
+    let world = World::at("127.0.0.2:0", |builder| builder).await;
     let client = world.client().await;
     let mark = world.root.path().join("hung-up");
     let script = format!("trap 'touch {}; exit' HUP; echo ready; sleep 60 & wait", mark.display());
