@@ -36,11 +36,7 @@ pub(crate) fn explain(error: chiton::Error) -> Failure {
 
 impl Remote {
     pub(crate) async fn new(sftp: Sftp) -> Result<Self> {
-        let start = match sftp.start_directory() {
-            Some(start) => start,
-            None => sftp.canonicalize(".").await.map_err(explain)?,
-        };
-        let start = start.into_bytes();
+        let start = sftp.canonicalize(".").await.map_err(explain)?.into_bytes();
         Ok(Self { sftp, directory: start.clone(), start })
     }
 

@@ -22,7 +22,7 @@ use sftp::{
     client::{Client, Handle, Reply, RequestId, Response},
 };
 
-use super::{RemotePath, link::Link};
+use super::link::Link;
 use crate::error::SftpErrorKind;
 
 /// How many received pieces one poll handles before others get their turn.
@@ -43,8 +43,6 @@ pub(super) struct Engine {
     waker: Waker,
     /// The shortest time that an answer took when the session began.
     round_trip: OnceLock<Duration>,
-    /// Where the session starts, if the server said so when it was opened.
-    start: OnceLock<RemotePath>,
 }
 
 /// Everybody who waits for something to arrive, or for room to write.
@@ -98,7 +96,6 @@ impl Engine {
             waker: Waker::from(Arc::clone(&parked)),
             parked,
             round_trip: OnceLock::new(),
-            start: OnceLock::new(),
             state: Mutex::new(State {
                 client: Client::new(),
                 out: VecDeque::new(),
@@ -132,17 +129,6 @@ impl Engine {
     /// Tells the codec what the server accepts, which it told on another channel.
     pub(super) fn assume_limits(&self, limits: Limits) {
         self.with(|state| state.client.assume_limits(limits));
-    }
-
-    /// Notes where the session starts.
-    pub(super) fn note_start_directory(&self, path: RemotePath) {
-        // It begins once.
-        self.start.set(path).ok();
-    }
-
-    /// Where the session starts, if the server said so when it was opened.
-    pub(super) fn start_directory(&self) -> Option<RemotePath> {
-        self.start.get().cloned()
     }
 
     /// Notes how long answers took when the session began.

@@ -46,7 +46,7 @@ use crate::{
     driver::Connection,
     error::{Error, SftpError, SftpErrorKind},
 };
-use engine::{Engine, Ticket};
+use engine::Engine;
 use link::Link;
 
 /// An SFTP session (version 3, with OpenSSH's extensions where the server has them).
@@ -110,18 +110,19 @@ impl Sftp {
             // These answer every extension that they do not know; of others that is not known.
             let ahead = limits.is_none() && self.is_known_server();
             if ahead {
-                Self::ask_first(&ticket)?;
+                ticket.send(Codec::ask_limits)?;
             }
             ticket.reply().await?;
             let mut round_trip = began.elapsed();
             if let Some(limits) = limits {
                 self.engine.assume_limits(limits);
             } else if ahead {
-                self.first_answers(&ticket).await?;
+                ticket.reply().await?;
             } else if self.has(Extension::Limits) {
                 let began = Instant::now();
-                Self::ask_first(&ticket)?;
-                self.first_answers(&ticket).await?;
+                ticket.send(Codec::ask_limits)?;
+                // A server that offers them and then has none leaves the draft's.
+                ticket.reply().await?;
                 // The first answer had to wait for a program to be started.
                 round_trip = round_trip.min(began.elapsed());
             }
@@ -129,31 +130,6 @@ impl Sftp {
             Ok(())
         };
         start.await.map_err(|kind| error("start", &[], kind))
-    }
-
-    /// What whoever uses a session wants to know first, in one round trip.
-    fn ask_first(ticket: &Ticket) -> Result<(), SftpErrorKind> {
-        ticket.send(Codec::ask_limits)?;
-        ticket.send(|client, out| client.realpath(b".", out))?;
-        Ok(())
-    }
-
-    /// A server that offers limits and then has none leaves the draft's; one that does not say
-    /// where it begins is asked again by whoever needs to know.
-    async fn first_answers(&self, ticket: &Ticket) -> Result<(), SftpErrorKind> {
-        for _ in 0..2 {
-            if let Response::Path(path) = ticket.reply().await?.1 {
-                self.engine.note_start_directory(path.into());
-            }
-        }
-        Ok(())
-    }
-
-    /// The directory that the session starts in, absolute, if the server said so when the session
-    /// was opened. It costs no round trip; [`canonicalize`](Self::canonicalize) of `.` does.
-    #[must_use]
-    pub fn start_directory(&self) -> Option<RemotePath> {
-        self.engine.start_directory()
     }
 
     /// True for servers whose habits are known, by what they call themselves.
