@@ -142,7 +142,8 @@ impl Relay<'_> {
         bar: &Progress,
     ) -> Result<()> {
         let mut from = self.from.remote.sftp.open_file(path).await.map_err(explain)?;
-        let mut options = OpenOptions::new().write(true).create(true).truncate(true);
+        // Not emptied: it may be the same file.
+        let mut options = OpenOptions::new().write(true).create(true);
         if let Some(permissions) = attrs.permissions {
             options = options.mode(permissions.mode() & MODE);
         }
@@ -157,6 +158,9 @@ impl Relay<'_> {
             bar.update(done, attrs.size);
         }
         from.close().await.map_err(explain)?;
+        if to.metadata().await.map_err(explain)?.size.is_none_or(|size| size > done) {
+            to.set_len(done).await.map_err(explain)?;
+        }
         to.close().await.map_err(explain)
     }
 }

@@ -1,98 +1,9 @@
-//! Patterns of file names as `glob(7)` has them: `*`, `?`, `[a-z]`, `[!a-z]`.
+//! Patterns in words of a command: what quotes and backslashes have taken its meaning from is no
+//! pattern. The patterns themselves are [`sftp::glob`]'s.
+
+pub(crate) use sftp::glob::Component;
 
 use super::words::Word;
-
-/// A character of a name: a Unicode scalar value, or a byte that is no UTF-8 (above all of them).
-type Unit = u32;
-
-const NOT_UTF8: Unit = 0x11_0000;
-
-fn units(bytes: &[u8]) -> Vec<Unit> {
-    let mut out = Vec::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        out.extend(chunk.valid().chars().map(Unit::from));
-        out.extend(chunk.invalid().iter().map(|&byte| NOT_UTF8 | Unit::from(byte)));
-    }
-    out
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
-    Exactly(Unit),
-    AnyOne,
-    AnyNumber,
-    OneOf { negated: bool, ranges: Vec<(Unit, Unit)> },
-}
-
-/// A pattern for one component of a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Pattern(Vec<Token>);
-
-impl Pattern {
-    /// True if a name fits. A leading dot is matched by a dot in the pattern only.
-    pub(crate) fn matches(&self, name: &[u8]) -> bool {
-        let name = units(name);
-        let dot = Unit::from(b'.');
-        if name.first() == Some(&dot) && self.0.first() != Some(&Token::Exactly(dot)) {
-            return false;
-        }
-        self.matches_units(&name)
-    }
-
-    /// Goes back to the last `*` only: earlier ones have matched as little as they need, so the
-    /// time is at most the product of the lengths.
-    fn matches_units(&self, name: &[Unit]) -> bool {
-        let (mut at, mut in_name) = (0_usize, 0_usize);
-        let mut last_star: Option<(usize, usize)> = None;
-        loop {
-            let (token, unit) = (self.0.get(at), name.get(in_name));
-            let fits = match (token, unit) {
-                (None, None) => return true,
-                (Some(Token::AnyNumber), _) => {
-                    last_star = Some((at, in_name));
-                    at = at.saturating_add(1);
-                    continue;
-                }
-                (Some(token), Some(&unit)) => token.fits(unit),
-                _ => false,
-            };
-            if fits {
-                at = at.saturating_add(1);
-                in_name = in_name.saturating_add(1);
-            } else {
-                match last_star {
-                    Some((star, taken)) if taken < name.len() => {
-                        let taken = taken.saturating_add(1);
-                        last_star = Some((star, taken));
-                        at = star.saturating_add(1);
-                        in_name = taken;
-                    }
-                    _ => return false,
-                }
-            }
-        }
-    }
-}
-
-impl Token {
-    fn fits(&self, unit: Unit) -> bool {
-        match self {
-            Self::Exactly(expected) => *expected == unit,
-            Self::AnyOne => true,
-            Self::AnyNumber => false,
-            Self::OneOf { negated, ranges } => {
-                ranges.iter().any(|&(low, high)| (low..=high).contains(&unit)) != *negated
-            }
-        }
-    }
-}
-
-/// One component of a path that may have patterns.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Component {
-    Name(Vec<u8>),
-    Pattern(Pattern),
-}
 
 /// A path whose components may be patterns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,71 +46,14 @@ impl PathPattern {
 }
 
 fn component(marked: &[(u8, bool)]) -> Component {
-    let special = marked.iter().any(|&(byte, literal)| !literal && b"*?[".contains(&byte));
-    if !special {
-        return Component::Name(marked.iter().map(|m| m.0).collect());
-    }
-    // Units are decoded from runs of literal bytes, so that one character is one unit.
-    let mut tokens = Vec::new();
-    let mut run = Vec::new();
-    let mut rest = marked;
-    while let Some((&(byte, literal), tail)) = rest.split_first() {
-        rest = tail;
-        let token = match byte {
-            b'*' if !literal => Some(Token::AnyNumber),
-            b'?' if !literal => Some(Token::AnyOne),
-            b'[' if !literal => class(tail).map(|(token, after)| {
-                rest = after;
-                token
-            }),
-            _ => None,
-        };
-        match token {
-            Some(token) => {
-                tokens.extend(units(&run).into_iter().map(Token::Exactly));
-                run.clear();
-                tokens.push(token);
-            }
-            None => run.push(byte),
+    let mut text = Vec::with_capacity(marked.len());
+    for &(byte, literal) in marked {
+        if literal && b"*?[]!^-\\".contains(&byte) {
+            text.push(b'\\');
         }
+        text.push(byte);
     }
-    tokens.extend(units(&run).into_iter().map(Token::Exactly));
-    let all_exact = tokens.iter().all(|token| matches!(token, Token::Exactly(_)));
-    if all_exact {
-        return Component::Name(marked.iter().map(|m| m.0).collect());
-    }
-    Component::Pattern(Pattern(tokens))
-}
-
-/// Reads a class behind its `[`. `None` if it is not closed: then `[` stands for itself.
-fn class(marked: &[(u8, bool)]) -> Option<(Token, &[(u8, bool)])> {
-    let (negated, body) = match marked.split_first() {
-        Some((&(b'!' | b'^', false), rest)) => (true, rest),
-        _ => (false, marked),
-    };
-    // A `]` in first place is a member.
-    let end = body.iter().skip(1).position(|&m| m == (b']', false))?.saturating_add(1);
-    let (members, after) = body.split_at_checked(end)?;
-    let after = after.get(1..)?;
-    let bytes: Vec<u8> = members.iter().map(|m| m.0).collect();
-    let units = units(&bytes);
-    let mut ranges = Vec::new();
-    let mut rest = units.as_slice();
-    let dash = Unit::from(b'-');
-    loop {
-        rest = match rest {
-            [low, middle, high, tail @ ..] if *middle == dash => {
-                ranges.push((*low, *high));
-                tail
-            }
-            [one, tail @ ..] => {
-                ranges.push((*one, *one));
-                tail
-            }
-            [] => break,
-        };
-    }
-    Some((Token::OneOf { negated, ranges }, after))
+    Component::parse(&text)
 }
 
 #[cfg(test)]
@@ -253,6 +107,7 @@ mod tests {
         assert_eq!(pattern(r#""a*b""#), None);
         assert!(matches(r"\**", "*x"));
         assert!(!matches(r"\**", "x"));
+        assert!(matches(r"[a'-'c]*", "-") && !matches(r"[a'-'c]*", "b"));
     }
 
     #[test]
@@ -262,12 +117,6 @@ mod tests {
         assert_eq!(path.components.len(), 3);
         assert_eq!(path.components[0], Component::Name(b"srv".to_vec()));
         assert!(!pattern("a/*").unwrap().absolute);
-    }
-
-    #[test]
-    fn a_name_that_is_not_utf8_can_be_matched() {
-        let star = Pattern(vec![Token::AnyOne, Token::Exactly(Unit::from(b'a'))]);
-        assert!(star.matches(b"\xffa"));
     }
 
     #[test]

@@ -1,10 +1,7 @@
 //! The other side as `sftp` sees it: a current directory, and files named from there.
 
-use chiton::{
-    Sftp,
-    sftp::{DirEntry, OpenOptions},
-};
-use sftp::{Attrs, Extension, FileType};
+use chiton::{Sftp, sftp::DirEntry};
+use sftp::{Attrs, FileType};
 
 use super::{
     glob::{self, Tree},
@@ -15,9 +12,6 @@ use crate::{
     advice,
     failure::{Failure, Result},
 };
-
-/// Permission bits that are copied.
-const MODE: u32 = 0o777;
 
 /// An SFTP session with a current directory.
 #[derive(Clone, Debug)]
@@ -102,24 +96,7 @@ impl Remote {
 
     /// Copies a file on the other side: without its coming here, if the server can do that.
     pub(crate) async fn copy(&self, from: &[u8], to: &[u8]) -> Result<()> {
-        let attrs = self.metadata(from).await?;
-        let mut source = self.sftp.open_file(from).await.map_err(explain)?;
-        let mut options = OpenOptions::new().write(true).create(true).truncate(true);
-        if let Some(permissions) = attrs.permissions {
-            options = options.mode(permissions.mode() & MODE);
-        }
-        let mut target = options.open(&self.sftp, to).await.map_err(explain)?;
-        if self.sftp.has(Extension::CopyData) {
-            source.copy_range_to(0, None, &target, 0).await.map_err(explain)?;
-        } else {
-            let through = tokio::io::copy(&mut source, &mut target).await;
-            through.map_err(|error| {
-                let (from, to) = (super::show(from), super::show(to));
-                Failure::new(format_args!("cannot copy \"{from}\" to \"{to}\": {error}"))
-            })?;
-        }
-        source.close().await.map_err(explain)?;
-        target.close().await.map_err(explain)
+        self.sftp.copy(from, to).await.map(drop).map_err(explain)
     }
 
     pub(crate) async fn read_dir(&self, path: &[u8]) -> Result<Vec<DirEntry>> {

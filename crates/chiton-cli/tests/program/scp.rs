@@ -125,6 +125,23 @@ fn files_go_from_host_to_host_through_this_one_and_by_themselves() {
 }
 
 #[test]
+fn a_file_copied_onto_itself_through_this_host_keeps_its_content() {
+    let place = Place::new();
+    fs::write(place.path("root/file"), "content").unwrap();
+    fs::write(place.path("root/longer"), "something longer").unwrap();
+    for target in ["file", "longer"] {
+        let url = |name: &str| format!("scp://127.0.0.1:{}//{name}", place.port);
+        let mut command = chiton();
+        command.current_dir(place.path("home")).env("HOME", place.path("home"));
+        command.args(["scp", "-F", "none", "-B", "-o", "User=alice", "-i"]).arg(place.path("key"));
+        let known = place.path("known_hosts");
+        command.arg("-o").arg(format!("UserKnownHostsFile={}", known.display()));
+        ok(command.args(["-o", "GlobalKnownHostsFile=none"]).args([url("file"), url(target)]));
+        assert_eq!(fs::read_to_string(place.path("root").join(target)).unwrap(), "content");
+    }
+}
+
+#[test]
 fn local_files_are_copied_without_a_host() {
     let place = Place::new();
     make_tree(&place.path("home/tree"));

@@ -28,6 +28,18 @@ fn files_move_by_batch_and_the_first_error_ends_it() {
 }
 
 #[test]
+fn a_file_copied_onto_itself_keeps_its_content() {
+    let place = Place::new();
+    fs::write(place.path("root/file"), "content").unwrap();
+    fs::hard_link(place.path("root/file"), place.path("root/same")).unwrap();
+    fs::write(place.path("root/longer"), "something longer").unwrap();
+    let output = place.batch("-cp file file\n-cp file same\ncp file longer\n");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(fs::read(place.path("root/file")).unwrap(), b"content");
+    assert_eq!(fs::read(place.path("root/longer")).unwrap(), b"content");
+}
+
+#[test]
 fn a_batch_ends_at_errors_of_files_and_not_at_those_of_local_commands() {
     let place = Place::new();
     fs::write(place.path("root/file"), "x").unwrap();

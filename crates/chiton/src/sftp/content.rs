@@ -102,12 +102,16 @@ impl Sftp {
         if attrs.is_dir() {
             return Err(error("copy_to", from.as_bytes(), SftpErrorKind::IsADirectory));
         }
-        let mut options = OpenOptions::new().write(true).create(true).truncate(true);
+        // Not emptied: both sessions may lead to the same file.
+        let mut options = OpenOptions::new().write(true).create(true);
         if let Some(permissions) = attrs.permissions {
             options = options.mode(permissions.mode() & 0o777);
         }
         let mut target = options.open(other, &to).await?;
         let copied = copy_through_us(source, &mut target).await?;
+        if target.metadata().await?.size.is_none_or(|size| size > copied) {
+            target.set_len(copied).await?;
+        }
         target.close().await?;
         Ok(copied)
     }
