@@ -2,13 +2,17 @@
 //! that negotiate it in the tests. The interop tests go through these tables, and
 //! `docs/algorithms.md` is made of them, so the three cannot say different things.
 
-/// Another implementation.
+use ssh_transport::{CipherAlgorithm, MacAlgorithm};
+
+/// Another implementation, with which an algorithm is negotiated in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// Debian 12's OpenSSH 9.2 and the 10.0 of its backports, in both directions.
+    /// Debian 12's OpenSSH 9.2, the 10.0 of its backports, and 10.6.
     OpenSsh,
-    /// Only the 10.0 of the two.
+    /// Not the 9.2 of them.
     OpenSsh10,
+    /// Only the 10.6.
+    OpenSsh10_6,
 }
 
 /// An algorithm and what shows that it is right.
@@ -22,11 +26,19 @@ pub struct Evidence {
     pub recorded: bool,
 }
 
+impl Evidence {
+    /// Whether one of `peers` negotiates it.
+    #[must_use]
+    pub fn has(&self, peers: &[Peer]) -> bool {
+        peers.iter().any(|peer| self.peers.contains(peer))
+    }
+}
+
 const fn shown(name: &'static str, peers: &'static [Peer], recorded: bool) -> Evidence {
     Evidence { name, peers, recorded }
 }
 
-use Peer::{OpenSsh, OpenSsh10};
+use Peer::{OpenSsh, OpenSsh10, OpenSsh10_6};
 
 /// Key exchange methods.
 pub const KEX: &[Evidence] = &[
@@ -42,7 +54,7 @@ pub const KEX: &[Evidence] = &[
     shown("diffie-hellman-group16-sha512", &[OpenSsh], true),
     shown("diffie-hellman-group18-sha512", &[OpenSsh], true),
     shown("diffie-hellman-group14-sha256", &[OpenSsh], true),
-    shown("mlkem768nistp256-sha256", &[], true),
+    shown("mlkem768nistp256-sha256", &[OpenSsh10_6], true),
     shown("mlkem1024nistp384-sha384", &[], false),
     shown("diffie-hellman-group15-sha512", &[], false),
     shown("diffie-hellman-group17-sha512", &[], false),
@@ -56,12 +68,12 @@ pub const KEX: &[Evidence] = &[
 pub const HOST_KEYS: &[Evidence] = &[
     shown("ssh-ed25519", &[OpenSsh], true),
     shown("ecdsa-sha2-nistp256", &[OpenSsh], true),
-    shown("ecdsa-sha2-nistp384", &[], true),
-    shown("ecdsa-sha2-nistp521", &[], true),
+    shown("ecdsa-sha2-nistp384", &[OpenSsh], true),
+    shown("ecdsa-sha2-nistp521", &[OpenSsh], true),
     shown("rsa-sha2-512", &[OpenSsh], true),
     shown("rsa-sha2-256", &[OpenSsh], true),
-    shown("ssh-mldsa44-ed25519", &[], true),
-    shown("ssh-rsa", &[], true),
+    shown("ssh-mldsa44-ed25519", &[OpenSsh10_6], true),
+    shown("ssh-rsa", &[OpenSsh], true),
 ];
 
 /// Ciphers.
@@ -98,16 +110,38 @@ pub const MACS: &[Evidence] = &[
 pub const COMPRESSION: &[Evidence] =
     &[shown("none", &[OpenSsh], true), shown("zlib@openssh.com", &[OpenSsh], true)];
 
-/// The names of a table that `peer` negotiates.
+/// The columns of a table, and what of [`Evidence::peers`] fills them.
+pub const COLUMNS: &[(&str, &[Peer])] = &[
+    ("OpenSSH 9.2", &[OpenSsh]),
+    ("OpenSSH 10.0", &[OpenSsh, OpenSsh10]),
+    ("OpenSSH 10.6", &[OpenSsh, OpenSsh10, OpenSsh10_6]),
+];
+
+/// The names of a table that one of `peers` negotiates.
+pub fn with(
+    table: &'static [Evidence],
+    peers: &'static [Peer],
+) -> impl Iterator<Item = &'static str> {
+    table.iter().filter(|row| row.has(peers)).map(|row| row.name)
+}
+
+/// The names of a table that this generation of OpenSSH negotiates.
 pub fn with_openssh(
     table: &'static [Evidence],
     peer: &crate::peer::Peer,
 ) -> impl Iterator<Item = &'static str> + use<> {
-    let has_all = peer.is_v10_0();
-    table
-        .iter()
-        .filter(move |row| {
-            row.peers.contains(&OpenSsh) || (has_all && row.peers.contains(&OpenSsh10))
-        })
-        .map(|row| row.name)
+    with(table, COLUMNS[peer.generation() as usize].1)
+}
+
+/// Ciphers with MACs, so that each MAC goes with a cipher in counter mode and one in CBC mode where
+/// there are such, and each cipher with several MACs, of both orders of encryption.
+#[must_use]
+pub fn pairs(
+    ciphers: &[CipherAlgorithm],
+    macs: &[MacAlgorithm],
+) -> Vec<(CipherAlgorithm, MacAlgorithm)> {
+    let stream = ciphers.iter().copied().filter(|cipher| !cipher.is_aead());
+    let (cbc, ctr): (Vec<_>, Vec<_>) = stream.partition(|cipher| cipher.name().ends_with("-cbc"));
+    let pairs = |ciphers: Vec<_>| ciphers.into_iter().cycle().zip(macs.iter().copied());
+    pairs(ctr).chain(pairs(cbc)).collect()
 }

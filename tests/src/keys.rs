@@ -5,9 +5,17 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::guard::Guard;
+use crate::peer::Peer;
 
-/// The kinds of keys, as `ssh-keygen -t` and the file names call them.
+/// The kinds of keys that everybody has, as `ssh-keygen -t` and the file names call them.
 pub const KINDS: [&str; 3] = ["ed25519", "ecdsa", "rsa"];
+
+/// All kinds of keys: those, the other curves, and the one that only OpenSSH 10.6 has, at the end.
+pub const ALL_KINDS: [&str; 6] =
+    ["ed25519", "ecdsa", "rsa", "ecdsa-384", "ecdsa-521", MLDSA44_ED25519];
+
+/// The post-quantum kind.
+pub const MLDSA44_ED25519: &str = "mldsa44-ed25519";
 
 /// The passphrase of [`Keys::encrypted`].
 pub const PASSPHRASE: &str = "correct horse battery staple";
@@ -32,7 +40,7 @@ impl Keys {
     fn generate() -> Self {
         let folder = tempfile::Builder::new().prefix("chiton-keys-").tempdir().unwrap().keep();
         let guard = Guard::new("", "rm -rf \"$1\"", &[folder.to_str().unwrap()]);
-        for kind in KINDS {
+        for kind in ALL_KINDS {
             for owner in ["host", "other_host", "user", "stranger"] {
                 keygen(&folder.join(format!("{owner}_{kind}")), kind, "");
             }
@@ -41,7 +49,7 @@ impl Keys {
         Self { folder, _guard: guard }
     }
 
-    /// The key of the server, of one of the [`KINDS`].
+    /// The key of the server, of one of [`ALL_KINDS`].
     #[must_use]
     pub fn host(&self, kind: &str) -> PathBuf {
         self.folder.join(format!("host_{kind}"))
@@ -53,7 +61,7 @@ impl Keys {
         self.folder.join(format!("other_host_{kind}"))
     }
 
-    /// The key of the user, of one of the [`KINDS`].
+    /// The key of the user, of one of [`ALL_KINDS`].
     #[must_use]
     pub fn user(&self, kind: &str) -> PathBuf {
         self.folder.join(format!("user_{kind}"))
@@ -77,7 +85,7 @@ impl Keys {
     /// If a key cannot be read.
     #[must_use]
     pub fn authorized(&self) -> String {
-        let users = KINDS.iter().map(|kind| self.user(kind));
+        let users = ALL_KINDS.iter().map(|kind| self.user(kind));
         users.chain([self.encrypted()]).map(|key| public(&key)).collect()
     }
 }
@@ -103,11 +111,20 @@ pub fn public_blob(private: &Path) -> String {
 }
 
 fn keygen(path: &Path, kind: &str, passphrase: &str) {
-    let mut command = Command::new("/usr/bin/ssh-keygen");
-    command.args(["-q", "-t", kind, "-N", passphrase, "-C", "chiton test", "-f"]).arg(path);
-    if kind == "rsa" {
-        command.args(["-b", "2048"]);
-    }
+    let program = match kind {
+        MLDSA44_ED25519 => Peer::v10_6().program("ssh-keygen"),
+        _ => "/usr/bin/ssh-keygen".into(),
+    };
+    let (name, bits) = match kind {
+        "rsa" => ("rsa", "2048"),
+        "ecdsa-384" => ("ecdsa", "384"),
+        "ecdsa-521" => ("ecdsa", "521"),
+        // The only size there is.
+        _ => (kind, "256"),
+    };
+    let mut command = Command::new(program);
+    command.args(["-q", "-t", name, "-b", bits, "-N", passphrase, "-C", "chiton test", "-f"]);
+    command.arg(path);
     let output = command.output().expect("ssh-keygen runs (`cargo xtask peers` installs it)");
     assert!(output.status.success(), "{command:?}: {output:?}");
 }

@@ -6,15 +6,51 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crate::keys::ALL_KINDS;
+
 /// A test that takes longer than this hangs.
 pub const TEST_LIMIT: Duration = Duration::from_secs(240);
 
-/// One generation of OpenSSH on this machine.
+/// A generation of OpenSSH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Generation {
+    /// Debian 12's own.
+    V9_2,
+    /// Debian 12's backports have it: key exchange with ML-KEM, sessions in a program of their own.
+    V10_0,
+    /// Only unstable has it: keys of ML-DSA, no Diffie-Hellman in prime fields unless named.
+    V10_6,
+}
+
+impl Generation {
+    /// How many there are.
+    pub const COUNT: usize = 3;
+
+    /// What `ssh -V` begins with.
+    const fn version(self) -> &'static str {
+        match self {
+            Self::V9_2 => "OpenSSH_9.2",
+            Self::V10_0 => "OpenSSH_10.0",
+            Self::V10_6 => "OpenSSH_10.6",
+        }
+    }
+
+    /// Where it may be.
+    fn roots(self) -> Vec<PathBuf> {
+        match self {
+            Self::V9_2 => vec![fetched("openssh-9.2"), "/".into()],
+            Self::V10_0 => vec![fetched("openssh-10.0")],
+            Self::V10_6 => vec![fetched("openssh-10.6")],
+        }
+    }
+}
+
+/// OpenSSH of one generation on this machine.
 #[derive(Debug, Clone)]
 pub struct Peer {
+    generation: Generation,
     root: PathBuf,
     version: String,
-    has_session_program: bool,
 }
 
 impl Peer {
@@ -24,7 +60,7 @@ impl Peer {
     /// If it is not there; the message says how to get it.
     pub fn v9_2() -> &'static Self {
         static PEER: OnceLock<Peer> = OnceLock::new();
-        PEER.get_or_init(|| Self::find("OpenSSH_9.2", &[fetched("openssh-9.2"), "/".into()]))
+        PEER.get_or_init(|| Self::find(Generation::V9_2))
     }
 
     /// OpenSSH 10.0, which Debian 12 has in its backports.
@@ -33,22 +69,31 @@ impl Peer {
     /// If it is not there; the message says how to get it.
     pub fn v10_0() -> &'static Self {
         static PEER: OnceLock<Peer> = OnceLock::new();
-        PEER.get_or_init(|| Self::find("OpenSSH_10.0", &[fetched("openssh-10.0")]))
+        PEER.get_or_init(|| Self::find(Generation::V10_0))
     }
 
-    fn find(version: &str, roots: &[PathBuf]) -> Self {
-        for root in roots {
+    /// OpenSSH 10.6, which only Debian's unstable suite has.
+    ///
+    /// # Panics
+    /// If it is not there; the message says how to get it.
+    pub fn v10_6() -> &'static Self {
+        static PEER: OnceLock<Peer> = OnceLock::new();
+        PEER.get_or_init(|| Self::find(Generation::V10_6))
+    }
+
+    fn find(generation: Generation) -> Self {
+        let (wanted, roots) = (generation.version(), generation.roots());
+        for root in &roots {
             let Ok(output) = Command::new(root.join("usr/bin/ssh")).arg("-V").output() else {
                 continue;
             };
-            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            if said.starts_with(version) && root.join("usr/sbin/sshd").exists() {
-                let has_session_program = root.join("usr/lib/openssh/sshd-session").exists();
-                return Self { root: root.clone(), version: said, has_session_program };
+            let version = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            if version.starts_with(wanted) && root.join("usr/sbin/sshd").exists() {
+                return Self { generation, root: root.clone(), version };
             }
         }
         panic!(
-            "the peer {version} is missing (looked in {roots:?}): run `cargo xtask peers`, \
+            "the peer {wanted} is missing (looked in {roots:?}): run `cargo xtask peers`, \
              which fetches it or says what to install"
         );
     }
@@ -69,10 +114,25 @@ impl Peer {
         &self.version
     }
 
-    /// Whether this is 10.0, with the post-quantum key exchange of 9.9 and later.
+    /// Which generation this is.
     #[must_use]
-    pub const fn is_v10_0(&self) -> bool {
-        self.has_session_program
+    pub const fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Whether this is 10.0 or later, with post-quantum key exchange by ML-KEM.
+    #[must_use]
+    pub fn is_v10(&self) -> bool {
+        self.generation >= Generation::V10_0
+    }
+
+    /// The kinds of [`Keys`](crate::keys::Keys) that it knows.
+    #[must_use]
+    pub fn kinds(&self) -> &'static [&'static str] {
+        match self.generation {
+            Generation::V9_2 | Generation::V10_0 => &ALL_KINDS[..ALL_KINDS.len() - 1],
+            Generation::V10_6 => &ALL_KINDS,
+        }
     }
 
     /// The program `name`: `ssh`, `sftp`, `ssh-keygen`.
@@ -90,7 +150,7 @@ impl Peer {
     /// Lines that the configuration of this server needs, whatever it is for.
     #[must_use]
     pub fn sshd_config(&self) -> String {
-        if !self.has_session_program {
+        if !self.is_v10() {
             return String::new();
         }
         let programs = self.root.join("usr/lib/openssh");
@@ -104,7 +164,7 @@ impl Peer {
 }
 
 /// Where `cargo xtask peers` puts a peer that is not the system's own.
-fn fetched(folder: &str) -> PathBuf {
+pub(crate) fn fetched(folder: &str) -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().unwrap_or(package).join("target/peers").join(folder)
 }
@@ -116,6 +176,7 @@ macro_rules! against_each_peer {
     ($($name:ident),* $(,)?) => {
         $crate::against_each_peer!(@module openssh_9_2, v9_2, $($name),*);
         $crate::against_each_peer!(@module openssh_10_0, v10_0, $($name),*);
+        $crate::against_each_peer!(@module openssh_10_6, v10_6, $($name),*);
     };
     (@module $module:ident, $peer:ident, $($name:ident),*) => {
         mod $module {

@@ -10,8 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::guard::Guard;
-use crate::keys::{KINDS, Keys, public_blob};
-use crate::peer::Peer;
+use crate::keys::{ALL_KINDS, Keys, public_blob};
+use crate::peer::{Generation, Peer};
 
 /// How long a server may take to listen.
 const START: Duration = Duration::from_secs(20);
@@ -54,8 +54,9 @@ impl Sshd {
     /// # Panics
     /// As [`Self::start`].
     pub fn shared(peer: &Peer) -> &'static Self {
-        static SERVERS: [OnceLock<Sshd>; 2] = [const { OnceLock::new() }; 2];
-        SERVERS[usize::from(peer.is_v10_0())].get_or_init(|| Self::start(peer, ""))
+        static SERVERS: [OnceLock<Sshd>; Generation::COUNT] =
+            [const { OnceLock::new() }; Generation::COUNT];
+        SERVERS[peer.generation() as usize].get_or_init(|| Self::start(peer, ""))
     }
 
     fn wait_until_it_listens(&self) -> Result<(), String> {
@@ -133,7 +134,7 @@ fn write_config(peer: &Peer, folder: &Path, port: u16, extra: &str) {
     // The first value of an option wins.
     let mut config = format!("{extra}\n{}", peer.sshd_config());
     if !extra.contains("HostKey ") {
-        for kind in KINDS {
+        for kind in peer.kinds() {
             config.push_str(&format!("HostKey {}\n", keys.host(kind).display()));
         }
     }
@@ -148,7 +149,7 @@ fn write_config(peer: &Peer, folder: &Path, port: u16, extra: &str) {
         folder.display(),
     ));
     fs::write(folder.join("config"), config).unwrap();
-    let known = KINDS.map(|kind| known_hosts_line(port, &keys.host(kind)));
+    let known = ALL_KINDS.map(|kind| known_hosts_line(port, &keys.host(kind)));
     fs::write(folder.join("known_hosts"), known.concat()).unwrap();
 }
 

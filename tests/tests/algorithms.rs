@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use chiton_tests::evidence::{self, Evidence, Peer};
+use chiton_tests::evidence::{self, Evidence};
 use ssh_transport::{
     Algorithm, CipherAlgorithm, CompressionAlgorithm, HostKeyAlgorithm, KexAlgorithm, MacAlgorithm,
     Standing,
@@ -38,14 +38,15 @@ fn standing<T: Algorithm>(name: &str) -> &'static str {
 
 fn section<T: Algorithm>(out: &mut String, title: &str, table: &[Evidence]) {
     writeln!(out, "\n## {title}\n").unwrap();
-    out.push_str("| name | | recorded | OpenSSH 9.2 | OpenSSH 10.0 |\n|---|---|---|---|---|\n");
-    for Evidence { name, peers, recorded } in table {
-        let mark = |is: bool| if is { "yes" } else { "" };
-        let old = peers.contains(&Peer::OpenSsh);
-        let new = old || peers.contains(&Peer::OpenSsh10);
-        let (recorded, old, new) = (mark(*recorded), mark(old), mark(new));
-        let standing = standing::<T>(name);
-        writeln!(out, "| `{name}` | {standing} | {recorded} | {old} | {new} |").unwrap();
+    let titles = evidence::COLUMNS.iter().map(|(title, _)| format!(" {title} |"));
+    writeln!(out, "| name | | recorded |{}", titles.collect::<String>()).unwrap();
+    writeln!(out, "|---|---|---|{}", "---|".repeat(evidence::COLUMNS.len())).unwrap();
+    let mark = |is: bool| if is { " yes |" } else { "  |" };
+    for row in table {
+        let peers = evidence::COLUMNS.iter().map(|(_, peers)| mark(row.has(peers)));
+        let (name, peers) = (row.name, peers.collect::<String>());
+        let (standing, recorded) = (standing::<T>(name), mark(row.recorded));
+        writeln!(out, "| `{name}` | {standing} |{recorded}{peers}").unwrap();
     }
 }
 

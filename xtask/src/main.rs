@@ -13,8 +13,8 @@ use std::process::ExitCode;
 use command::Failure;
 
 const USAGE: &str = "\
-cargo xtask test     all tests: fetches the OpenSSH peers, cargo test, icount, a smoke run of each fuzz target
-cargo xtask peers    only fetches the OpenSSH peers
+cargo xtask test     all tests: fetches the peers, cargo test, icount, a smoke run of each fuzz target
+cargo xtask peers    only fetches the peers
 cargo xtask lint     clippy, documentation, no C in the program, no_std builds
 cargo xtask smoke    only the smoke run of the fuzz targets
 cargo xtask bench    chiton and other clients side by side; `bench --help` says more

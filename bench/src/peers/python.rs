@@ -1,4 +1,5 @@
-//! AsyncSSH and paramiko: small scripts, in a virtual environment below the target folder.
+//! AsyncSSH and paramiko: small scripts, in the virtual environment that
+//! `cargo xtask peers` makes.
 
 use std::process::Command;
 
@@ -7,17 +8,8 @@ use super::{Folders, Kind};
 use crate::failure::Done;
 use crate::site::{stdout, text};
 
-const PACKAGES: [&str; 2] = ["asyncssh==2.24.0", "paramiko==5.1.0"];
-
 pub(super) fn find(name: &'static str, folders: &Folders) -> Done<(String, Kind)> {
-    let environment = folders.own().join("peers/python");
-    let python = environment.join("bin/python");
-    if stdout(Command::new(&python).args(["-c", &format!("import {name}")])).is_err() {
-        eprintln!("bench: installing {}", PACKAGES.join(" "));
-        stdout(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
-        let mut pip = Command::new(&python);
-        stdout(pip.args(["-m", "pip", "install", "--quiet"]).args(PACKAGES))?;
-    }
+    let python = folders.workspace.join("target/peers/python/bin/python");
     let version = stdout(
         Command::new(&python).args(["-c", &format!("import {name}; print({name}.__version__)")]),
     )?;

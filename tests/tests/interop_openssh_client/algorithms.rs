@@ -5,7 +5,7 @@ use chiton_tests::against_each_peer;
 use chiton_tests::evidence::{self, Evidence};
 use chiton_tests::openssh::Clients;
 use chiton_tests::peer::Peer;
-use ssh_transport::{Algorithm, CipherAlgorithm, KexAlgorithm, MacAlgorithm};
+use ssh_transport::{Algorithm, CipherAlgorithm, HostKeyAlgorithm, KexAlgorithm, MacAlgorithm};
 
 use crate::{Ours, noise};
 
@@ -44,6 +44,7 @@ async fn willing() -> Ours {
     }
     let mut preferences = Preferences::modern_server();
     preferences.set_kex(&all::<KexAlgorithm>()).unwrap();
+    preferences.set_host_keys(&all::<HostKeyAlgorithm>()).unwrap();
     preferences.set_ciphers(&all::<CipherAlgorithm>()).unwrap();
     preferences.set_macs(&all::<MacAlgorithm>()).unwrap();
     Ours::start_with(|builder| builder.preferences(preferences)).await
@@ -59,9 +60,10 @@ async fn every_key_exchange(peer: &Peer) {
 }
 
 async fn every_host_key_type(peer: &Peer) {
-    let ours = Ours::start().await;
+    let ours = willing().await;
     let clients = ours.clients(peer);
-    for name in ["ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256"] {
+    for algorithm in common::<HostKeyAlgorithm>(evidence::HOST_KEYS, peer) {
+        let name = algorithm.name();
         exercise(&clients, &[&format!("HostKeyAlgorithms={name}")], &[name]);
     }
 }
@@ -76,16 +78,14 @@ async fn every_aead(peer: &Peer) {
     }
 }
 
-async fn every_stream_cipher_with_every_mac(peer: &Peer) {
+async fn every_stream_cipher_and_every_mac(peer: &Peer) {
     let ours = willing().await;
     let clients = ours.clients(peer);
     let ciphers = common::<CipherAlgorithm>(evidence::CIPHERS, peer);
-    for cipher in ciphers.into_iter().filter(|cipher| !cipher.is_aead()) {
-        for mac in common::<MacAlgorithm>(evidence::MACS, peer) {
-            let (cipher, mac) = (cipher.name(), mac.name());
-            let options = [format!("Ciphers={cipher}"), format!("MACs={mac}")];
-            exercise(&clients, &[&options[0], &options[1]], &[cipher, mac]);
-        }
+    for (cipher, mac) in evidence::pairs(&ciphers, &common(evidence::MACS, peer)) {
+        let (cipher, mac) = (cipher.name(), mac.name());
+        let options = [format!("Ciphers={cipher}"), format!("MACs={mac}")];
+        exercise(&clients, &[&options[0], &options[1]], &[cipher, mac]);
     }
 }
 
@@ -97,7 +97,7 @@ async fn compression(peer: &Peer) {
     let sent = vec![b'x'; ECHOED];
     let outcome = clients.ssh(&[REKEY, "Compression=yes", "LogLevel=DEBUG1"], "cat", &sent).ok();
     assert!(outcome.stdout == sent, "other data came back");
-    assert!(outcome.stderr.contains("Enabling compression at level"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("Enabling compression"), "{}", outcome.stderr);
     exercise(&clients, &["Compression=yes"], &[]);
 }
 
@@ -105,7 +105,7 @@ async fn compression(peer: &Peer) {
 async fn the_defaults(peer: &Peer) {
     let ours = Ours::start().await;
     let clients = ours.clients(peer);
-    let kex = if peer.is_v10_0() { "mlkem768x25519-sha256" } else { "sntrup761x25519-sha512" };
+    let kex = if peer.is_v10() { "mlkem768x25519-sha256" } else { "sntrup761x25519-sha512" };
     exercise(&clients, &[], &[kex, "ssh-ed25519"]);
     let outcome = clients.ssh(&["LogLevel=DEBUG3"], "true", &[]).ok();
     assert!(outcome.stderr.contains("will use strict KEX ordering"), "{}", outcome.stderr);
@@ -127,7 +127,7 @@ against_each_peer!(
     every_key_exchange,
     every_host_key_type,
     every_aead,
-    every_stream_cipher_with_every_mac,
+    every_stream_cipher_and_every_mac,
     compression,
     the_defaults,
     nothing_in_common,

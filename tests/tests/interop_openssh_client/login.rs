@@ -12,7 +12,7 @@ use crate::{Ours, PASSWORD, USER};
 async fn every_type_of_user_key(peer: &Peer) {
     let ours = Ours::start().await;
     let clients = ours.clients(peer);
-    for kind in KINDS {
+    for kind in peer.kinds() {
         let identity = format!("IdentityFile={}", Keys::get().user(kind).display());
         clients.ssh(&[&identity], "true", &[]).ok();
     }

@@ -1,4 +1,4 @@
-//! OpenSSH's clients, in both generations, against our server.
+//! OpenSSH's clients, of three generations, against our server.
 
 mod algorithms;
 mod commands;
@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use chiton::server::{Builder, Handle, Server};
-use chiton_tests::keys::{KINDS, Keys};
+use chiton_tests::keys::{ALL_KINDS, Keys};
 use chiton_tests::openssh::Clients;
 use chiton_tests::peer::Peer;
 use ssh_keys::PrivateKey;
@@ -35,7 +35,7 @@ impl Ours {
         Self::start_with(|builder| builder).await
     }
 
-    /// A server with all kinds of host keys, changed by `configure`.
+    /// A server with host keys of all kinds, changed by `configure`.
     async fn start_with(configure: impl FnOnce(Builder) -> Builder) -> Self {
         let root = tempfile::tempdir().unwrap();
         let keys = Keys::get();
@@ -47,7 +47,7 @@ impl Ours {
             // Not the one of whoever runs the tests: it would read that person's settings.
             .shell("/bin/sh")
             .accept_env(["CHITON_*"]);
-        for kind in KINDS {
+        for kind in ALL_KINDS {
             builder = builder.host_key(private(&keys.host(kind)));
         }
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -61,7 +61,7 @@ impl Ours {
 
     /// OpenSSH's clients of one generation for this server.
     fn clients(&self, peer: &Peer) -> Clients {
-        Clients::new(peer, self.port(), USER, &KINDS)
+        Clients::new(peer, self.port(), USER, &ALL_KINDS)
     }
 }
 

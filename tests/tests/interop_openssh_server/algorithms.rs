@@ -5,15 +5,13 @@ use chiton_tests::against_each_peer;
 use chiton_tests::evidence::{self, Evidence};
 use chiton_tests::peer::Peer;
 use chiton_tests::sshd::Sshd;
-use ssh_transport::{Algorithm, CipherAlgorithm, KexAlgorithm, MacAlgorithm};
+use ssh_transport::{Algorithm, CipherAlgorithm, HostKeyAlgorithm, KexAlgorithm};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::{key, noise, to};
 
 /// More than a packet, so that sequence numbers, lengths and continued keystreams matter.
 const ECHOED: usize = 200_000;
-
-const HOST_KEYS: [&str; 4] = ["ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256"];
 
 /// Sends data through `cat` and back, exchanges new keys, and does it again.
 async fn exercise(client: &Client, what: &str) {
@@ -57,8 +55,11 @@ fn common<T: Algorithm>(table: &'static [Evidence], peer: &Peer) -> Vec<T> {
 fn willing(peer: &Peer) -> Sshd {
     let all = |table| evidence::with_openssh(table, peer).collect::<Vec<_>>().join(",");
     let (kex, ciphers) = (all(evidence::KEX), all(evidence::CIPHERS));
-    let macs = all(evidence::MACS);
-    Sshd::start(peer, &format!("KexAlgorithms {kex}\nCiphers {ciphers}\nMACs {macs}\n"))
+    let (macs, host_keys) = (all(evidence::MACS), all(evidence::HOST_KEYS));
+    let config = format!(
+        "KexAlgorithms {kex}\nHostKeyAlgorithms {host_keys}\nCiphers {ciphers}\nMACs {macs}\n"
+    );
+    Sshd::start(peer, &config)
 }
 
 async fn every_key_exchange(peer: &Peer) {
@@ -86,11 +87,12 @@ async fn a_key_exchange_that_the_server_lacks(peer: &Peer) {
 }
 
 async fn every_host_key_type(peer: &Peer) {
-    let sshd = Sshd::shared(peer);
-    for name in HOST_KEYS {
+    let sshd = willing(peer);
+    for algorithm in common::<HostKeyAlgorithm>(evidence::HOST_KEYS, peer) {
+        let name = algorithm.name();
         let mut preferences = Preferences::modern();
         preferences.set_host_keys(name).unwrap();
-        let client = connect(sshd, preferences).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let client = connect(&sshd, preferences).await.unwrap_or_else(|e| panic!("{name}: {e}"));
         assert!(has(&negotiated(&client), name), "{name}: {}", negotiated(&client));
         exercise(&client, name).await;
     }
@@ -109,22 +111,20 @@ async fn every_aead(peer: &Peer) {
     }
 }
 
-async fn every_stream_cipher_with_every_mac(peer: &Peer) {
+async fn every_stream_cipher_and_every_mac(peer: &Peer) {
     let sshd = willing(peer);
     let ciphers = common::<CipherAlgorithm>(evidence::CIPHERS, peer);
-    for cipher in ciphers.into_iter().filter(|cipher| !cipher.is_aead()) {
-        for mac in common::<MacAlgorithm>(evidence::MACS, peer) {
-            let (cipher, mac) = (cipher.name(), mac.name());
-            let mut preferences = Preferences::modern();
-            preferences.set_ciphers(cipher).unwrap();
-            preferences.set_macs(mac).unwrap();
-            let what = format!("{cipher} with {mac}");
-            let result = connect(&sshd, preferences).await;
-            let client = result.unwrap_or_else(|e| panic!("{what}: {e}"));
-            let summary = negotiated(&client);
-            assert!(has(&summary, cipher) && has(&summary, mac), "{what}: {summary}");
-            exercise(&client, &what).await;
-        }
+    for (cipher, mac) in evidence::pairs(&ciphers, &common(evidence::MACS, peer)) {
+        let (cipher, mac) = (cipher.name(), mac.name());
+        let mut preferences = Preferences::modern();
+        preferences.set_ciphers(cipher).unwrap();
+        preferences.set_macs(mac).unwrap();
+        let what = format!("{cipher} with {mac}");
+        let result = connect(&sshd, preferences).await;
+        let client = result.unwrap_or_else(|e| panic!("{what}: {e}"));
+        let summary = negotiated(&client);
+        assert!(has(&summary, cipher) && has(&summary, mac), "{what}: {summary}");
+        exercise(&client, &what).await;
     }
 }
 
@@ -142,7 +142,7 @@ async fn compression(peer: &Peer) {
 async fn the_defaults(peer: &Peer) {
     let client = connect(Sshd::shared(peer), Preferences::modern()).await.unwrap();
     let negotiated = client.negotiated().unwrap();
-    let kex = if peer.is_v10_0() { "mlkem768x25519-sha256" } else { "sntrup761x25519-sha512" };
+    let kex = if peer.is_v10() { "mlkem768x25519-sha256" } else { "sntrup761x25519-sha512" };
     assert_eq!(negotiated.kex.name(), kex);
     assert!(negotiated.strict, "OpenSSH has strict key exchange");
     assert!(client.server_identification().unwrap().to_string().contains("OpenSSH_"));
@@ -154,7 +154,7 @@ against_each_peer!(
     a_key_exchange_that_the_server_lacks,
     every_host_key_type,
     every_aead,
-    every_stream_cipher_with_every_mac,
+    every_stream_cipher_and_every_mac,
     compression,
     the_defaults,
 );

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use chiton::client::Builder;
 use chiton::{Auth, Client, Error, Secret};
 use chiton_tests::against_each_peer;
-use chiton_tests::keys::{KINDS, Keys, PASSPHRASE};
-use chiton_tests::peer::Peer;
+use chiton_tests::keys::{Keys, PASSPHRASE};
+use chiton_tests::peer::{Generation, Peer};
 use chiton_tests::sshd::Sshd;
 use chiton_tests::user::User;
 
@@ -21,14 +21,18 @@ async fn whoami(client: &Client) -> String {
 
 async fn every_type_of_user_key(peer: &Peer) {
     let sshd = Sshd::shared(peer);
-    for kind in KINDS {
+    for kind in peer.kinds() {
         let auth = Auth::key_file(Keys::get().user(kind));
         let result = to(sshd).auth(auth).connect().await;
         let client = result.unwrap_or_else(|error| panic!("{kind}: {error}"));
         assert_eq!(whoami(&client).await, chiton_tests::sshd::whoami());
     }
     let log = sshd.log();
-    for kind in ["ED25519", "ECDSA", "RSA"] {
+    let mut logged = vec!["ED25519", "ECDSA", "RSA"];
+    if peer.generation() == Generation::V10_6 {
+        logged.push("MLDSA44-ED25519");
+    }
+    for kind in logged {
         assert!(log.contains(&format!("Accepted key {kind} ")), "no {kind} in the log:\n{log}");
     }
 }

@@ -1,4 +1,4 @@
-//! Our client against OpenSSH's server, in both generations.
+//! Our client against OpenSSH's server, of three generations.
 
 mod algorithms;
 mod commands;

@@ -153,7 +153,7 @@ async fn curl() {
 #[tokio::test(flavor = "multi_thread")]
 async fn paramiko() {
     let world = World::start().await;
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers/paramiko/bin/python");
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers/python/bin/python");
     assert!(python.exists(), "paramiko is missing: run `cargo xtask peers`, which fetches it");
     fs::write(world.path("client.py"), include_str!("client.py")).unwrap();
     let key = Keys::get().user("ed25519");
