@@ -4,7 +4,8 @@
 
 use ssh_transport::{CipherAlgorithm, MacAlgorithm};
 
-/// Another implementation, with which an algorithm is negotiated in both directions.
+/// Another implementation, with which an algorithm is negotiated in both directions where nothing
+/// else is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// Debian 12's OpenSSH 9.2, the 10.0 of its backports, and 10.6.
@@ -13,6 +14,16 @@ pub enum Peer {
     OpenSsh10,
     /// Only the 10.6.
     OpenSsh10_6,
+    /// AsyncSSH, a library in Python.
+    AsyncSsh,
+    /// Dropbear, of devices with little memory.
+    Dropbear,
+    /// ssh2, a library in JavaScript.
+    Ssh2,
+    /// Only its client: its server offers the algorithm, and then fails.
+    Ssh2Client,
+    /// PuTTY, which is a client only.
+    Putty,
 }
 
 /// An algorithm and what shows that it is right.
@@ -38,90 +49,108 @@ const fn shown(name: &'static str, peers: &'static [Peer], recorded: bool) -> Ev
     Evidence { name, peers, recorded }
 }
 
-use Peer::{OpenSsh, OpenSsh10, OpenSsh10_6};
+use Peer::{AsyncSsh, Dropbear, OpenSsh, OpenSsh10, OpenSsh10_6, Putty, Ssh2, Ssh2Client};
 
 /// Key exchange methods.
 pub const KEX: &[Evidence] = &[
-    shown("mlkem768x25519-sha256", &[OpenSsh10], true),
-    shown("sntrup761x25519-sha512", &[OpenSsh], true),
-    shown("sntrup761x25519-sha512@openssh.com", &[OpenSsh], false),
-    shown("curve25519-sha256", &[OpenSsh], true),
-    shown("curve25519-sha256@libssh.org", &[OpenSsh], true),
-    shown("ecdh-sha2-nistp256", &[OpenSsh], true),
-    shown("ecdh-sha2-nistp384", &[OpenSsh], true),
-    shown("ecdh-sha2-nistp521", &[OpenSsh], true),
-    shown("diffie-hellman-group-exchange-sha256", &[OpenSsh], true),
-    shown("diffie-hellman-group16-sha512", &[OpenSsh], true),
-    shown("diffie-hellman-group18-sha512", &[OpenSsh], true),
-    shown("diffie-hellman-group14-sha256", &[OpenSsh], true),
-    shown("mlkem768nistp256-sha256", &[OpenSsh10_6], true),
-    shown("mlkem1024nistp384-sha384", &[], false),
-    shown("diffie-hellman-group15-sha512", &[], false),
-    shown("diffie-hellman-group17-sha512", &[], false),
-    shown("diffie-hellman-group14-sha1", &[OpenSsh], true),
-    shown("diffie-hellman-group-exchange-sha1", &[OpenSsh], true),
-    shown("diffie-hellman-group1-sha1", &[OpenSsh], true),
+    shown("mlkem768x25519-sha256", &[OpenSsh10, AsyncSsh, Dropbear, Putty], true),
+    shown("sntrup761x25519-sha512", &[OpenSsh, Dropbear, Putty], true),
+    shown("sntrup761x25519-sha512@openssh.com", &[OpenSsh, Dropbear, Putty], false),
+    shown("curve25519-sha256", &[OpenSsh, AsyncSsh, Dropbear, Ssh2, Putty], true),
+    shown("curve25519-sha256@libssh.org", &[OpenSsh, AsyncSsh, Dropbear, Ssh2, Putty], true),
+    shown("ecdh-sha2-nistp256", &[OpenSsh, AsyncSsh, Dropbear, Ssh2, Putty], true),
+    shown("ecdh-sha2-nistp384", &[OpenSsh, AsyncSsh, Dropbear, Ssh2, Putty], true),
+    shown("ecdh-sha2-nistp521", &[OpenSsh, AsyncSsh, Dropbear, Ssh2, Putty], true),
+    shown("diffie-hellman-group-exchange-sha256", &[OpenSsh, AsyncSsh, Ssh2Client, Putty], true),
+    shown("diffie-hellman-group16-sha512", &[OpenSsh, AsyncSsh, Ssh2, Putty], true),
+    shown("diffie-hellman-group18-sha512", &[OpenSsh, AsyncSsh, Ssh2, Putty], true),
+    shown("diffie-hellman-group14-sha256", &[OpenSsh, AsyncSsh, Dropbear, Ssh2, Putty], true),
+    shown("mlkem768nistp256-sha256", &[OpenSsh10_6, AsyncSsh, Putty], true),
+    shown("mlkem1024nistp384-sha384", &[AsyncSsh, Putty], false),
+    shown("diffie-hellman-group15-sha512", &[AsyncSsh, Ssh2, Putty], false),
+    shown("diffie-hellman-group17-sha512", &[AsyncSsh, Ssh2, Putty], false),
+    shown("diffie-hellman-group14-sha1", &[OpenSsh, AsyncSsh, Ssh2, Putty], true),
+    shown("diffie-hellman-group-exchange-sha1", &[OpenSsh, AsyncSsh, Ssh2Client, Putty], true),
+    shown("diffie-hellman-group1-sha1", &[OpenSsh, AsyncSsh, Ssh2, Putty], true),
 ];
 
 /// Host key algorithms. (Those with certificates, and the keys of tokens, are tested with keys and
 /// certificates of `ssh-keygen`, and between our two sides.)
 pub const HOST_KEYS: &[Evidence] = &[
-    shown("ssh-ed25519", &[OpenSsh], true),
-    shown("ecdsa-sha2-nistp256", &[OpenSsh], true),
-    shown("ecdsa-sha2-nistp384", &[OpenSsh], true),
-    shown("ecdsa-sha2-nistp521", &[OpenSsh], true),
-    shown("rsa-sha2-512", &[OpenSsh], true),
-    shown("rsa-sha2-256", &[OpenSsh], true),
+    shown("ssh-ed25519", &[OpenSsh, AsyncSsh, Dropbear, Ssh2, Putty], true),
+    shown("ecdsa-sha2-nistp256", &[OpenSsh, AsyncSsh, Dropbear, Ssh2, Putty], true),
+    shown("ecdsa-sha2-nistp384", &[OpenSsh, AsyncSsh, Dropbear, Ssh2, Putty], true),
+    shown("ecdsa-sha2-nistp521", &[OpenSsh, AsyncSsh, Dropbear, Ssh2, Putty], true),
+    shown("rsa-sha2-512", &[OpenSsh, AsyncSsh, Ssh2, Putty], true),
+    shown("rsa-sha2-256", &[OpenSsh, AsyncSsh, Dropbear, Ssh2, Putty], true),
     shown("ssh-mldsa44-ed25519", &[OpenSsh10_6], true),
-    shown("ssh-rsa", &[OpenSsh], true),
+    shown("ssh-rsa", &[OpenSsh, AsyncSsh, Ssh2, Putty], true),
 ];
 
 /// Ciphers.
 pub const CIPHERS: &[Evidence] = &[
-    shown("aes128-gcm@openssh.com", &[OpenSsh], true),
-    shown("aes256-gcm@openssh.com", &[OpenSsh], true),
-    shown("chacha20-poly1305@openssh.com", &[OpenSsh], true),
-    shown("aes128-ctr", &[OpenSsh], true),
-    shown("aes192-ctr", &[OpenSsh], true),
-    shown("aes256-ctr", &[OpenSsh], true),
-    shown("aes128-cbc", &[OpenSsh], true),
-    shown("aes192-cbc", &[OpenSsh], false),
-    shown("aes256-cbc", &[OpenSsh], false),
-    shown("3des-cbc", &[OpenSsh], true),
+    shown("aes128-gcm@openssh.com", &[OpenSsh, AsyncSsh, Ssh2, Putty], true),
+    shown("aes256-gcm@openssh.com", &[OpenSsh, AsyncSsh, Ssh2, Putty], true),
+    shown("chacha20-poly1305@openssh.com", &[OpenSsh, AsyncSsh, Dropbear, Ssh2, Putty], true),
+    shown("aes128-ctr", &[OpenSsh, AsyncSsh, Dropbear, Ssh2, Putty], true),
+    shown("aes192-ctr", &[OpenSsh, AsyncSsh, Ssh2, Putty], true),
+    shown("aes256-ctr", &[OpenSsh, AsyncSsh, Dropbear, Ssh2, Putty], true),
+    shown("aes128-cbc", &[OpenSsh, AsyncSsh, Ssh2, Putty], true),
+    shown("aes192-cbc", &[OpenSsh, AsyncSsh, Ssh2, Putty], false),
+    shown("aes256-cbc", &[OpenSsh, AsyncSsh, Ssh2, Putty], false),
+    shown("3des-cbc", &[OpenSsh, AsyncSsh, Ssh2, Putty], true),
 ];
 
 /// MACs.
 pub const MACS: &[Evidence] = &[
-    shown("hmac-sha2-256-etm@openssh.com", &[OpenSsh], true),
-    shown("hmac-sha2-512-etm@openssh.com", &[OpenSsh], true),
-    shown("umac-128-etm@openssh.com", &[OpenSsh], true),
-    shown("umac-64-etm@openssh.com", &[OpenSsh], true),
-    shown("hmac-sha2-256", &[OpenSsh], true),
-    shown("hmac-sha2-512", &[OpenSsh], true),
-    shown("umac-128@openssh.com", &[OpenSsh], false),
-    shown("umac-64@openssh.com", &[OpenSsh], true),
-    shown("hmac-sha1-etm@openssh.com", &[OpenSsh], true),
-    shown("hmac-sha1", &[OpenSsh], true),
-    shown("hmac-sha1-96", &[OpenSsh], false),
-    shown("hmac-md5", &[OpenSsh], false),
+    shown("hmac-sha2-256-etm@openssh.com", &[OpenSsh, AsyncSsh, Ssh2, Putty], true),
+    shown("hmac-sha2-512-etm@openssh.com", &[OpenSsh, AsyncSsh, Ssh2, Putty], true),
+    shown("umac-128-etm@openssh.com", &[OpenSsh, AsyncSsh], true),
+    shown("umac-64-etm@openssh.com", &[OpenSsh, AsyncSsh], true),
+    shown("hmac-sha2-256", &[OpenSsh, AsyncSsh, Dropbear, Ssh2, Putty], true),
+    shown("hmac-sha2-512", &[OpenSsh, AsyncSsh, Ssh2, Putty], true),
+    shown("umac-128@openssh.com", &[OpenSsh, AsyncSsh], false),
+    shown("umac-64@openssh.com", &[OpenSsh, AsyncSsh], true),
+    shown("hmac-sha1-etm@openssh.com", &[OpenSsh, AsyncSsh, Ssh2, Putty], true),
+    shown("hmac-sha1", &[OpenSsh, AsyncSsh, Ssh2, Putty], true),
+    shown("hmac-sha1-96", &[OpenSsh, AsyncSsh, Ssh2, Putty], false),
+    shown("hmac-md5", &[OpenSsh, AsyncSsh, Ssh2, Putty], false),
 ];
 
 /// Compression.
-pub const COMPRESSION: &[Evidence] =
-    &[shown("none", &[OpenSsh], true), shown("zlib@openssh.com", &[OpenSsh], true)];
-
-/// The columns of a table, and what of [`Evidence::peers`] fills them.
-pub const COLUMNS: &[(&str, &[Peer])] = &[
-    ("OpenSSH 9.2", &[OpenSsh]),
-    ("OpenSSH 10.0", &[OpenSsh, OpenSsh10]),
-    ("OpenSSH 10.6", &[OpenSsh, OpenSsh10, OpenSsh10_6]),
+pub const COMPRESSION: &[Evidence] = &[
+    shown("none", &[OpenSsh, AsyncSsh, Dropbear, Ssh2, Putty], true),
+    shown("zlib@openssh.com", &[OpenSsh, AsyncSsh, Ssh2, Putty], true),
 ];
 
+/// A column of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// The implementation and its version.
+    pub title: &'static str,
+    /// What of [`Evidence::peers`] says that it negotiates an algorithm in both directions.
+    pub both: &'static [Peer],
+    /// What says that its client does with our server.
+    pub client: &'static [Peer],
+}
+
+/// The columns of a table.
+pub const COLUMNS: &[Column] = &[
+    column("OpenSSH 9.2", &[OpenSsh], &[]),
+    column("OpenSSH 10.0", &[OpenSsh, OpenSsh10], &[]),
+    column("OpenSSH 10.6", &[OpenSsh, OpenSsh10, OpenSsh10_6], &[]),
+    column("AsyncSSH 2.24", &[AsyncSsh], &[]),
+    column("Dropbear 2026", &[Dropbear], &[]),
+    column("ssh2 1.17", &[Ssh2], &[Ssh2Client]),
+    column("PuTTY 0.85", &[], &[Putty]),
+];
+
+const fn column(title: &'static str, both: &'static [Peer], client: &'static [Peer]) -> Column {
+    Column { title, both, client }
+}
+
 /// The names of a table that one of `peers` negotiates.
-pub fn with(
-    table: &'static [Evidence],
-    peers: &'static [Peer],
-) -> impl Iterator<Item = &'static str> {
+pub fn with(table: &'static [Evidence], peers: &[Peer]) -> impl Iterator<Item = &'static str> {
     table.iter().filter(|row| row.has(peers)).map(|row| row.name)
 }
 
@@ -130,7 +159,7 @@ pub fn with_openssh(
     table: &'static [Evidence],
     peer: &crate::peer::Peer,
 ) -> impl Iterator<Item = &'static str> + use<> {
-    with(table, COLUMNS[peer.generation() as usize].1)
+    with(table, COLUMNS[peer.generation() as usize].both)
 }
 
 /// Ciphers with MACs, so that each MAC goes with a cipher in counter mode and one in CBC mode where

@@ -16,9 +16,12 @@ const HEAD: &str = "\
 # Algorithms
 
 Made from the tables in the code by a test (`tests/tests/algorithms.rs`), which fails when this is
-stale. *Recorded* means that a session or key exchange with OpenSSH 10.6 is replayed byte by byte;
-the peers negotiate the algorithm in both directions in the interop tests. All of them are negotiated
-between our two sides as well, and their primitives have known answers (`crates/ssh-crypto`).
+stale. *Recorded* means that a session or key exchange with OpenSSH 10.6 is replayed byte by byte.
+The peers negotiate what is marked in the interop tests (`tests/tests/interop_openssh_client`,
+`interop_openssh_server`, `interop_others`), which go by the same tables: *yes* in both directions,
+*client* where only their client does with our server. That what AsyncSSH, Dropbear, ssh2 and PuTTY
+offer is all marked is tested, too. All algorithms are negotiated between our two sides as well, and
+their primitives have known answers (`crates/ssh-crypto`).
 
 *Usual* is offered by default, *on request* by those who name it. *Legacy* is weak: it needs the cargo
 feature `legacy` and to be named, and is reported as weak by the connection.
@@ -38,15 +41,18 @@ fn standing<T: Algorithm>(name: &str) -> &'static str {
 
 fn section<T: Algorithm>(out: &mut String, title: &str, table: &[Evidence]) {
     writeln!(out, "\n## {title}\n").unwrap();
-    let titles = evidence::COLUMNS.iter().map(|(title, _)| format!(" {title} |"));
+    let titles = evidence::COLUMNS.iter().map(|column| format!(" {} |", column.title));
     writeln!(out, "| name | | recorded |{}", titles.collect::<String>()).unwrap();
     writeln!(out, "|---|---|---|{}", "---|".repeat(evidence::COLUMNS.len())).unwrap();
-    let mark = |is: bool| if is { " yes |" } else { "  |" };
     for row in table {
-        let peers = evidence::COLUMNS.iter().map(|(_, peers)| mark(row.has(peers)));
+        let peers = evidence::COLUMNS.iter().map(|column| match () {
+            () if row.has(column.both) => " yes |",
+            () if row.has(column.client) => " client |",
+            () => "  |",
+        });
         let (name, peers) = (row.name, peers.collect::<String>());
-        let (standing, recorded) = (standing::<T>(name), mark(row.recorded));
-        writeln!(out, "| `{name}` | {standing} |{recorded}{peers}").unwrap();
+        let (standing, recorded) = (standing::<T>(name), if row.recorded { " yes" } else { " " });
+        writeln!(out, "| `{name}` | {standing} |{recorded} |{peers}").unwrap();
     }
 }
 
@@ -76,7 +82,8 @@ fn the_page_says_what_the_code_does() {
 fn no_algorithm_is_without_evidence() {
     fn check<T: Algorithm>(table: &[Evidence]) {
         for algorithm in T::all() {
-            assert!(table.iter().any(|row| row.name == algorithm.name()), "{algorithm:?}");
+            let row = table.iter().find(|row| row.name == algorithm.name());
+            assert!(row.is_some_and(|row| !row.peers.is_empty()), "{algorithm:?}");
         }
         if cfg!(feature = "legacy") {
             assert!(table.iter().all(|row| T::from_name(row.name).is_some()));

@@ -12,10 +12,11 @@ pub(crate) fn all() -> Done {
     let packages = ["chiton-crypto", "chiton-keys", "chiton-transport"];
     let packages = packages.iter().flat_map(|name| ["--package", *name]);
     run(cargo(&["test", "--lib", "--features", "legacy"]).args(packages))?;
-    let tests = ["algorithms", "interop_openssh_client", "interop_openssh_server"];
+    let tests =
+        ["algorithms", "interop_openssh_client", "interop_openssh_server", "interop_others"];
     let tests = tests.iter().flat_map(|name| ["--test", *name]);
     let legacy = ["test", "--package", "chiton-tests", "--features", "legacy"];
-    run(cargo(&legacy).args(tests).args(["--", "algorithms", "page", "evidence"]))?;
+    run(cargo(&legacy).args(tests).args(["--", "algorithm", "page", "evidence"]))?;
     icount::icount(false)?;
     smoke()
 }

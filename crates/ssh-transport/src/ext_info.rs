@@ -45,13 +45,24 @@ impl PeerExtensions {
     }
 }
 
+/// Two names of the JavaScript library `ssh2` (up to 1.17 at least), which forgets the comma
+/// between them.
+const RUN_TOGETHER: (&str, [SignatureAlgorithm; 2]) = (
+    "ecdsa-sha2-nistp521rsa-sha2-512",
+    [SignatureAlgorithm::EcdsaP521, SignatureAlgorithm::RsaSha512],
+);
+
 /// The known algorithms of a list, each once.
 fn algorithms(names: &[u8]) -> Result<Vec<SignatureAlgorithm>, DecodeError> {
     let reader = Reader::new(ExtInfo::NAME, names);
     let error = reader.error(DecodeErrorKind::BadName);
     let names = core::str::from_utf8(names).ok().and_then(NameList::from_text);
     let mut list = Vec::new();
-    for algorithm in names.ok_or(error)?.iter().filter_map(SignatureAlgorithm::from_name) {
+    let known = names.ok_or(error)?.iter().flat_map(|name| {
+        let both = if name == RUN_TOGETHER.0 { &RUN_TOGETHER.1[..] } else { &[] };
+        SignatureAlgorithm::from_name(name).into_iter().chain(both.iter().copied())
+    });
+    for algorithm in known {
         if !list.contains(&algorithm) {
             list.push(algorithm);
         }
@@ -106,6 +117,18 @@ mod tests {
         peer.update(Role::Server, &payload(&[(SERVER_SIG_ALGS, b""), (PING, b"0")])).unwrap();
         assert_eq!(peer.server_sig_algs, Some(Vec::new()));
         assert!(!peer.ping);
+    }
+
+    #[test]
+    fn a_comma_that_a_library_forgets_costs_no_algorithm() {
+        let mut peer = PeerExtensions::default();
+        let names = b"ssh-ed25519,ecdsa-sha2-nistp521rsa-sha2-512,rsa-sha2-256";
+        peer.update(Role::Server, &payload(&[(SERVER_SIG_ALGS, names)])).unwrap();
+        let names = peer.server_sig_algs.unwrap().into_iter().map(SignatureAlgorithm::name);
+        assert_eq!(
+            names.collect::<Vec<_>>(),
+            ["ssh-ed25519", "ecdsa-sha2-nistp521", "rsa-sha2-512", "rsa-sha2-256"]
+        );
     }
 
     #[test]

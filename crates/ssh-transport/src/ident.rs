@@ -96,6 +96,13 @@ impl PeerIdentification {
         &self.0
     }
 
+    /// Whether the peer drops the first message of a key exchange that was sent ahead (RFC 4253
+    /// §7) even where the guess was right, and then waits for it for ever. The JavaScript library
+    /// `ssh2`, up to 1.17 at least, compares its choice with the first letter of our list.
+    pub(crate) fn drops_right_guesses(&self) -> bool {
+        self.0.starts_with(b"SSH-2.0-ssh2js")
+    }
+
     /// The line for people.
     #[must_use]
     pub fn to_text(&self) -> PeerText {
@@ -225,6 +232,13 @@ mod tests {
             assert_eq!(line, b"SSH-2.0-OpenSSH_9.2p1 Debian-2 x");
             assert_eq!(rest, b"rest");
         }
+    }
+
+    #[test]
+    fn a_peer_that_drops_right_guesses_is_known_by_name() {
+        let peer = |line: &'static [u8]| PeerIdentification(Bytes::from_static(line));
+        assert!(peer(b"SSH-2.0-ssh2js1.17.0").drops_right_guesses());
+        assert!(!peer(b"SSH-2.0-OpenSSH_10.6p1 Debian-1").drops_right_guesses());
     }
 
     #[test]

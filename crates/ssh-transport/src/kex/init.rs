@@ -45,6 +45,9 @@ pub(crate) struct FirstChoice {
 }
 
 impl FirstChoice {
+    /// That of a peer for which no guess is right.
+    pub(crate) const UNKNOWN: Self = Self { kex: None, host_key: None };
+
     pub(crate) fn of(theirs: &KexInit<'_>) -> Self {
         Self {
             kex: theirs.kex_algorithms.first().and_then(KexAlgorithm::from_name),

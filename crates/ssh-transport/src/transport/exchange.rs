@@ -85,7 +85,11 @@ impl Transport {
         negotiated.strict = self.strict;
         let guess_is_right = init::guess_is_right(&offer, &theirs);
         self.skip_guess = theirs.first_kex_packet_follows && !guess_is_right;
-        self.peer_first_choice = Some(FirstChoice::of(&theirs));
+        self.peer_first_choice = Some(if identification.drops_right_guesses() {
+            FirstChoice::UNKNOWN
+        } else {
+            FirstChoice::of(&theirs)
+        });
         let guess = ours.guess.take().filter(|_| guess_is_right);
         let transcript = Transcript::new(
             self.role,
