@@ -74,8 +74,8 @@ pub const KEX: &[Evidence] = &[
     shown("diffie-hellman-group1-sha1", &[OpenSsh, AsyncSsh, Ssh2, Putty], true),
 ];
 
-/// Host key algorithms. (Those with certificates, and the keys of tokens, are tested with keys and
-/// certificates of `ssh-keygen`, and between our two sides.)
+/// Host key algorithms. (Those of tokens are tested with keys and certificates of `ssh-keygen`, and
+/// between our two sides.)
 pub const HOST_KEYS: &[Evidence] = &[
     shown("ssh-ed25519", &[OpenSsh, AsyncSsh, Dropbear, Ssh2, Putty], true),
     shown("ecdsa-sha2-nistp256", &[OpenSsh, AsyncSsh, Dropbear, Ssh2, Putty], true),
@@ -85,6 +85,17 @@ pub const HOST_KEYS: &[Evidence] = &[
     shown("rsa-sha2-256", &[OpenSsh, AsyncSsh, Dropbear, Ssh2, Putty], true),
     shown("ssh-mldsa44-ed25519", &[OpenSsh10_6], true),
     shown("ssh-rsa", &[OpenSsh, AsyncSsh, Ssh2, Putty], true),
+];
+
+/// Host certificates. (Users' certificates of the same types are tested beside them.)
+pub const HOST_CERTIFICATES: &[Evidence] = &[
+    shown("ssh-ed25519-cert-v01@openssh.com", &[OpenSsh], false),
+    shown("ecdsa-sha2-nistp256-cert-v01@openssh.com", &[OpenSsh], false),
+    shown("ecdsa-sha2-nistp384-cert-v01@openssh.com", &[OpenSsh], false),
+    shown("ecdsa-sha2-nistp521-cert-v01@openssh.com", &[OpenSsh], false),
+    shown("rsa-sha2-512-cert-v01@openssh.com", &[OpenSsh], false),
+    shown("rsa-sha2-256-cert-v01@openssh.com", &[OpenSsh], false),
+    shown("ssh-mldsa44-ed25519-cert", &[OpenSsh10_6], false),
 ];
 
 /// Ciphers.

@@ -4,6 +4,7 @@
 //! Everything here panics when something is missing or does not work, because that is how a test
 //! fails. In particular an absent peer is never a pass: `cargo xtask peers` gets them.
 
+pub mod certificates;
 pub mod embedded;
 pub mod evidence;
 pub mod guard;

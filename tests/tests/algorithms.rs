@@ -60,6 +60,7 @@ fn page() -> String {
     let mut out = HEAD.to_owned();
     section::<KexAlgorithm>(&mut out, "Key exchange", evidence::KEX);
     section::<HostKeyAlgorithm>(&mut out, "Host keys", evidence::HOST_KEYS);
+    section::<HostKeyAlgorithm>(&mut out, "Host certificates", evidence::HOST_CERTIFICATES);
     section::<CipherAlgorithm>(&mut out, "Ciphers", evidence::CIPHERS);
     section::<MacAlgorithm>(&mut out, "MACs", evidence::MACS);
     section::<CompressionAlgorithm>(&mut out, "Compression", evidence::COMPRESSION);

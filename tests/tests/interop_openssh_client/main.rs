@@ -1,6 +1,7 @@
 //! OpenSSH's clients, of three generations, against our server.
 
 mod algorithms;
+mod certificates;
 mod commands;
 mod files;
 mod login;

@@ -1,6 +1,7 @@
 //! Our client against OpenSSH's server, of three generations.
 
 mod algorithms;
+mod certificates;
 mod commands;
 mod files;
 mod host_keys;
