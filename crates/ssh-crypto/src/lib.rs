@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | [`aead`] | AES-GCM | NIST SP 800-38D, RFC 5647 |
 //! | [`cbc`](mod@cbc) | AES and Triple DES in CBC mode | SP 800-38A, SP 800-67 |
+//! | [`chachapoly`](mod@chachapoly) | `chacha20-poly1305@openssh.com` | draft-ietf-sshm-chacha20-poly1305 |
 //! | [`stream`] | AES-CTR, ChaCha20 | RFC 4344, `PROTOCOL.chacha20poly1305` |
 //! | [`poly1305`](mod@poly1305) | Poly1305 | RFC 8439 §2.5 |
 //! | [`mac`] | HMAC, UMAC | RFC 2104, RFC 6668, RFC 4418 |
@@ -22,10 +23,24 @@
 //! connection negotiates it without the feature `legacy` of the crates above.
 //!
 //! # Backends
-//! RustCrypto and dalek serve every platform. With the feature `graviola` (on by
-//! default) and a CPU that has the instructions, AES-GCM, X25519, P-256 key
-//! agreement and ECDSA verification run on graviola; the choice is made at run
-//! time, both give the same bytes, and neither needs a C compiler.
+//! RustCrypto and dalek serve every platform, and everything. What else is built in does what it
+//! serves; all give the same bytes and accept the same input.
+//!
+//! * Feature `graviola` (on by default), on a CPU that has the instructions, which is asked at run
+//!   time: AES-GCM, key agreement on X25519, P-256 and P-384, ML-KEM-768, Ed25519 signing, ECDSA
+//!   verification on P-256 and P-384. No C compiler is needed.
+//! * Feature `ring` (off by default, **needs a C compiler**), on every CPU, and before graviola:
+//!   AES-GCM, `chacha20-poly1305@openssh.com`, HMAC with SHA-2, key agreement on X25519,
+//!   P-256 and P-384, Ed25519 signing, ECDSA verification on P-256 and P-384, RSA signing (2048 to
+//!   4096 bits, an exponent of 65537 at least) and verification (2048 to 8192). ring does not wipe
+//!   its keys from memory, as everything else here does.
+//!
+//! ring's key agreement and graviola's ML-KEM draw from the operating system themselves and take
+//! no private value. They are used only where the caller's randomness is the system's
+//! ([`rng::Rng::is_the_systems`]); with any other source, a seed above all, the bytes come from it,
+//! and the same session is the same again. ECDSA signing is left to the portable libraries for the
+//! same reason: theirs is repeatable. So is the verification of Ed25519, since libraries
+//! differ in which malformed keys they accept.
 //!
 //! # Panics
 //! No function panics on any input. [`rng::SystemRng`] panics when the operating
@@ -48,6 +63,7 @@ pub mod aead;
 pub mod agree;
 mod backend;
 pub mod cbc;
+pub mod chachapoly;
 mod error;
 pub mod hash;
 pub mod kdf;
@@ -61,6 +77,10 @@ pub mod stream;
 #[cfg(test)]
 mod testing;
 
+pub use backend::Backend;
+#[cfg(feature = "benchmark")]
+#[doc(hidden)]
+pub use backend::use_only;
 pub use error::{
     Forged, InvalidEncapsulationKey, InvalidGroup, InvalidKey, InvalidLength, InvalidPoint,
     InvalidShare, KdfError, SignError, WeakPoint,

@@ -17,17 +17,33 @@ use chacha20::cipher::{KeyIvInit, StreamCipher};
 pub trait Rng: Send {
     /// Overwrites all of `dest` with random bytes.
     fn fill(&mut self, dest: &mut [u8]);
+
+    /// Whether this is the operating system's generator, as `SystemRng` is.
+    ///
+    /// Then nobody could repeat what is drawn, and a library that insists on drawing from there
+    /// itself may. Every other source says no, which is the default: its bytes are used.
+    fn is_the_systems(&self) -> bool {
+        false
+    }
 }
 
 impl<R: Rng + ?Sized> Rng for Box<R> {
     fn fill(&mut self, dest: &mut [u8]) {
         (**self).fill(dest);
     }
+
+    fn is_the_systems(&self) -> bool {
+        (**self).is_the_systems()
+    }
 }
 
 impl<R: Rng + ?Sized> Rng for &mut R {
     fn fill(&mut self, dest: &mut [u8]) {
         (**self).fill(dest);
+    }
+
+    fn is_the_systems(&self) -> bool {
+        (**self).is_the_systems()
     }
 }
 
@@ -46,6 +62,10 @@ impl Rng for SystemRng {
         if let Err(error) = getrandom::fill(dest) {
             panic!("the operating system gives no randomness: {error}");
         }
+    }
+
+    fn is_the_systems(&self) -> bool {
+        true
     }
 }
 
@@ -158,6 +178,19 @@ mod tests {
     #[test]
     fn debug_does_not_show_the_stream() {
         assert_eq!(format!("{:?}", SeededRng::new(1)), "SeededRng { .. }");
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn only_the_systems_own_generator_calls_itself_that() {
+        let boxed: Box<dyn Rng> = Box::new(SystemRng);
+        assert!(boxed.is_the_systems());
+        let boxed: Box<dyn Rng> = Box::new(SeededRng::new(1));
+        assert!(!boxed.is_the_systems());
+        fn passed_on(rng: impl Rng) -> bool {
+            rng.is_the_systems()
+        }
+        assert!(passed_on(&mut SystemRng) && !passed_on(&mut SeededRng::new(1)));
     }
 
     #[cfg(feature = "std")]

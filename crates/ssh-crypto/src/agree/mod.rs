@@ -12,14 +12,36 @@ use core::fmt;
 pub use dh::{DH_MAX_BITS, DH_MIN_BITS, Dh, DhGroup, FixedGroup};
 pub use nist::{P384, P521};
 
-use crate::backend;
+use crate::backend::{self, Curve, Ephemeral};
 use crate::rng::Rng;
 use crate::sign::scalar_from_magnitude;
 use crate::{InvalidKey, InvalidPoint, Secret, WeakPoint};
 
+/// A private value.
+enum Private<const N: usize> {
+    /// Its bytes.
+    Known(Secret<[u8; N]>),
+    /// Drawn by the library, which keeps it.
+    Held(Ephemeral),
+}
+
+impl<const N: usize> Private<N> {
+    /// The secret shared with the holder of `peer`, for a value whose bytes we have as `known` says.
+    fn agree(
+        self,
+        peer: &[u8],
+        known: impl FnOnce(&[u8; N]) -> Option<Secret<[u8; N]>>,
+    ) -> Option<Secret<[u8; N]>> {
+        match self {
+            Self::Known(secret) => known(secret.expose()),
+            Self::Held(private) => private.agree(peer),
+        }
+    }
+}
+
 /// Our half of an X25519 exchange.
 pub struct X25519 {
-    secret: Secret<[u8; 32]>,
+    secret: Private<32>,
     public: [u8; 32],
 }
 
@@ -27,6 +49,9 @@ impl X25519 {
     /// A fresh private value.
     #[must_use]
     pub fn generate(rng: &mut dyn Rng) -> Self {
+        if let Some((held, public)) = Ephemeral::generate(Curve::X25519, rng) {
+            return Self { secret: Private::Held(held), public };
+        }
         let mut secret = Secret::new([0; 32]);
         rng.fill(secret.expose_mut());
         Self::new(secret)
@@ -40,7 +65,7 @@ impl X25519 {
 
     fn new(secret: Secret<[u8; 32]>) -> Self {
         let public = backend::x25519_public(secret.expose());
-        Self { secret, public }
+        Self { secret: Private::Known(secret), public }
     }
 
     /// The public value to send, `Q_C` or `Q_S`.
@@ -55,7 +80,7 @@ impl X25519 {
     /// [`WeakPoint`] if it is all zero, which the peer can force (RFC 8731 §3:
     /// "MUST abort").
     pub fn agree(self, peer: &[u8; 32]) -> Result<Secret<[u8; 32]>, WeakPoint> {
-        backend::x25519_agree(self.secret.expose(), peer).ok_or(WeakPoint)
+        self.secret.agree(peer, |secret| backend::x25519_agree(secret, peer)).ok_or(WeakPoint)
     }
 }
 
@@ -67,7 +92,7 @@ impl fmt::Debug for X25519 {
 
 /// Our half of an ECDH exchange on P-256.
 pub struct P256 {
-    secret: Secret<[u8; 32]>,
+    secret: Private<32>,
     public: [u8; 65],
 }
 
@@ -75,8 +100,11 @@ impl P256 {
     /// A fresh private value.
     #[must_use]
     pub fn generate(rng: &mut dyn Rng) -> Self {
+        if let Some((held, public)) = Ephemeral::generate(Curve::P256, rng) {
+            return Self { secret: Private::Held(held), public };
+        }
         let (secret, public) = backend::p256_generate(rng);
-        Self { secret, public }
+        Self { secret: Private::Known(secret), public }
     }
 
     /// The exchange with a known private value, big-endian: for tests and replay.
@@ -86,7 +114,7 @@ impl P256 {
     pub fn from_secret(secret: &[u8]) -> Result<Self, InvalidKey> {
         let secret = scalar_from_magnitude::<32>(secret).ok_or(InvalidKey::ScalarOutOfRange)?;
         let public = backend::p256_public(secret.expose()).ok_or(InvalidKey::ScalarOutOfRange)?;
-        Ok(Self { secret, public })
+        Ok(Self { secret: Private::Known(secret), public })
     }
 
     /// The public value to send: an uncompressed point (SEC 1 §2.3.3).
@@ -102,7 +130,7 @@ impl P256 {
     /// (RFC 5656 §4: public keys "MUST" be validated).
     pub fn agree(self, peer: &[u8]) -> Result<Secret<[u8; 32]>, InvalidPoint> {
         let peer = uncompressed(peer).ok_or(InvalidPoint)?;
-        backend::p256_agree(self.secret.expose(), peer).ok_or(InvalidPoint)
+        self.secret.agree(peer, |secret| backend::p256_agree(secret, peer)).ok_or(InvalidPoint)
     }
 }
 
@@ -212,7 +240,8 @@ mod tests {
         }
         for byte in [0, 0xff] {
             let ours = P256::generate(&mut Stuck(byte));
-            let again = P256::from_secret(ours.secret.expose()).unwrap();
+            let Private::Known(secret) = &ours.secret else { panic!("not of a seed") };
+            let again = P256::from_secret(secret.expose()).unwrap();
             assert_eq!(ours.public(), again.public());
         }
     }

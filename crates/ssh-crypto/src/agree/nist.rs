@@ -1,7 +1,9 @@
-//! ECDH on P-384 and P-521 (RFC 5656 §4): one library each on every CPU.
+//! ECDH on P-384 and P-521 (RFC 5656 §4).
 
 use core::fmt;
 
+use super::Private;
+use crate::backend::{self, Curve, Ephemeral};
 use crate::rng::Rng;
 use crate::sign::scalar_from_magnitude;
 use crate::{InvalidKey, InvalidPoint, Secret};
@@ -11,10 +13,10 @@ use crate::{InvalidKey, InvalidPoint, Secret};
 const DRAWS: usize = 256;
 
 macro_rules! curve {
-    ($(#[$doc:meta])* $type:ident, $curve:ident, $len:literal, $point:literal, $top:literal) => {
+    ($(#[$doc:meta])* $type:ident, $len:literal, $point:literal, $top:literal, $public:ident, $agree:ident) => {
         $(#[$doc])*
         pub struct $type {
-            secret: Secret<[u8; $len]>,
+            secret: Private<$len>,
             public: [u8; $point],
         }
 
@@ -24,6 +26,9 @@ macro_rules! curve {
             /// # Errors
             /// None for any working source of randomness.
             pub fn generate(rng: &mut dyn Rng) -> Result<Self, InvalidKey> {
+                if let Some((held, public)) = Ephemeral::generate(Curve::$type, rng) {
+                    return Ok(Self { secret: Private::Held(held), public });
+                }
                 let mut draw = Secret::new([0; $len]);
                 for _ in 0..DRAWS {
                     rng.fill(draw.expose_mut());
@@ -43,13 +48,11 @@ macro_rules! curve {
             /// # Errors
             /// [`InvalidKey::ScalarOutOfRange`] unless 0 < secret < the order of the curve.
             pub fn from_secret(secret: &[u8]) -> Result<Self, InvalidKey> {
-                use $curve::elliptic_curve::sec1::ToSec1Point;
                 let secret =
                     scalar_from_magnitude::<$len>(secret).ok_or(InvalidKey::ScalarOutOfRange)?;
-                let key = $curve::SecretKey::from_bytes(secret.expose().into())
-                    .map_err(|_| InvalidKey::ScalarOutOfRange)?;
-                let public = key.public_key().to_sec1_point(false).as_bytes().try_into();
-                Ok(Self { secret, public: public.map_err(|_| InvalidKey::ScalarOutOfRange)? })
+                let public =
+                    backend::$public(secret.expose()).ok_or(InvalidKey::ScalarOutOfRange)?;
+                Ok(Self { secret: Private::Known(secret), public })
             }
 
             /// The public value to send: an uncompressed point (SEC 1 §2.3.3).
@@ -64,17 +67,10 @@ macro_rules! curve {
             /// [`InvalidPoint`] unless `peer` is an uncompressed point on the curve
             /// (RFC 5656 §4: public keys "MUST" be validated).
             pub fn agree(self, peer: &[u8]) -> Result<Secret<[u8; $len]>, InvalidPoint> {
-                if peer.len() != $point {
-                    return Err(InvalidPoint);
-                }
-                let peer = $curve::PublicKey::from_sec1_bytes(peer).map_err(|_| InvalidPoint)?;
-                let key = $curve::SecretKey::from_bytes(self.secret.expose().into())
-                    .map_err(|_| InvalidPoint)?;
-                let shared = $curve::elliptic_curve::ecdh::diffie_hellman(
-                    key.to_nonzero_scalar(),
-                    peer.as_affine(),
-                );
-                Ok(Secret::new((*shared.raw_secret_bytes()).into()))
+                let peer: &[u8; $point] = peer.try_into().map_err(|_| InvalidPoint)?;
+                self.secret
+                    .agree(peer, |secret| backend::$agree(secret, peer))
+                    .ok_or(InvalidPoint)
             }
         }
 
@@ -88,12 +84,12 @@ macro_rules! curve {
 
 curve! {
     /// Our half of an ECDH exchange on P-384.
-    P384, p384, 48, 97, 0xff
+    P384, 48, 97, 0xff, p384_public, p384_agree
 }
 
 curve! {
     /// Our half of an ECDH exchange on P-521.
-    P521, p521, 66, 133, 0x01
+    P521, 66, 133, 0x01, p521_public, p521_agree
 }
 
 #[cfg(test)]

@@ -3,14 +3,17 @@
 //! It asserts that the CPU is one it serves: call nothing here unless
 //! [`is_supported`] says so.
 
+use alloc::boxed::Box;
 use std::sync::OnceLock;
 
 use graviola::aead;
-use graviola::hashing::Sha256;
-use graviola::key_agreement::{p256, x25519};
-use graviola::signing::ecdsa;
+use graviola::hashing::{Hash, Sha256, Sha384};
+use graviola::key_agreement::{mlkem768, p256, p384, x25519};
+use graviola::signing::{ecdsa, eddsa};
 
-use crate::{Forged, Secret};
+use super::Encapsulated;
+use crate::rng::Rng;
+use crate::{Forged, InvalidEncapsulationKey, Secret};
 
 /// Asked of the CPU once per process.
 pub(super) fn is_supported() -> bool {
@@ -65,17 +68,87 @@ pub(crate) fn p256_agree(secret: &[u8; 32], peer: &[u8; 65]) -> Option<Secret<[u
     Some(Secret::new(shared.0))
 }
 
+pub(crate) fn p384_public(secret: &[u8; 48]) -> Option<[u8; 97]> {
+    let secret = p384::StaticPrivateKey::from_bytes(secret).ok()?;
+    Some(secret.public_key_uncompressed())
+}
+
+pub(crate) fn p384_agree(secret: &[u8; 48], peer: &[u8; 97]) -> Option<Secret<[u8; 48]>> {
+    let secret = p384::StaticPrivateKey::from_bytes(secret).ok()?;
+    let peer = p384::PublicKey::from_x962_uncompressed(peer).ok()?;
+    let shared = secret.diffie_hellman(&peer).ok()?;
+    Some(Secret::new(shared.0))
+}
+
 pub(crate) fn ecdsa_p256_verify(
     public: &[u8; 65],
     msg: &[u8],
     r: &[u8; 32],
     s: &[u8; 32],
 ) -> Result<(), Forged> {
-    let key =
-        ecdsa::VerifyingKey::<ecdsa::P256>::from_x962_uncompressed(public).map_err(|_| Forged)?;
-    let mut signature = [0; 64];
-    for (to, from) in signature.iter_mut().zip(r.iter().chain(s)) {
-        *to = *from;
+    ecdsa_verify::<ecdsa::P256, Sha256>(public, msg, &[*r, *s].concat())
+}
+
+pub(crate) fn ecdsa_p384_verify(
+    public: &[u8; 97],
+    msg: &[u8],
+    r: &[u8; 48],
+    s: &[u8; 48],
+) -> Result<(), Forged> {
+    ecdsa_verify::<ecdsa::P384, Sha384>(public, msg, &[*r, *s].concat())
+}
+
+fn ecdsa_verify<C: ecdsa::Curve, H: Hash>(
+    public: &[u8],
+    msg: &[u8],
+    sig: &[u8],
+) -> Result<(), Forged> {
+    let key = ecdsa::VerifyingKey::<C>::from_x962_uncompressed(public).map_err(|_| Forged)?;
+    key.verify::<H>(&[msg], sig).map_err(|_| Forged)
+}
+
+pub(crate) struct Ed25519(eddsa::Ed25519SigningKey);
+
+impl Ed25519 {
+    pub(crate) fn new(seed: &[u8; 32]) -> Option<Self> {
+        eddsa::Ed25519SigningKey::from_bytes(seed).ok().map(Self)
     }
-    key.verify::<Sha256>(&[msg], &signature).map_err(|_| Forged)
+
+    pub(crate) fn public(&self) -> [u8; 32] {
+        self.0.public_key().as_bytes()
+    }
+
+    pub(crate) fn sign(&self, msg: &[u8]) -> [u8; 64] {
+        self.0.sign(msg)
+    }
+}
+
+/// Its interface draws from the system: for everybody else's randomness there are only functions
+/// that it calls internal.
+pub(crate) struct MlKem768(Box<mlkem768::DecapKey>);
+
+impl MlKem768 {
+    pub(crate) fn generate(rng: &dyn Rng) -> Option<Self> {
+        let key = rng.is_the_systems().then(mlkem768::DecapKey::generate)?;
+        key.ok().map(Box::new).map(Self)
+    }
+
+    pub(crate) fn encapsulation_key(&self) -> [u8; 1184] {
+        self.0.encapsulation_key().as_bytes()
+    }
+
+    pub(crate) fn decapsulate(self, ciphertext: &[u8; 1088]) -> Secret<[u8; 32]> {
+        Secret::new(*self.0.decaps(&(*ciphertext).into()).as_ref())
+    }
+
+    pub(crate) fn encapsulate(key: &[u8; 1184], rng: &dyn Rng) -> Option<Encapsulated<1088>> {
+        if !rng.is_the_systems() {
+            return None;
+        }
+        let Ok(key) = mlkem768::EncapKey::from_bytes(key) else {
+            return Some(Err(InvalidEncapsulationKey));
+        };
+        let (secret, ciphertext) = key.encaps().ok()?;
+        Some(Ok((*ciphertext.as_ref(), Secret::new(*secret.as_ref()))))
+    }
 }

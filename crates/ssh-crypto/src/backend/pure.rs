@@ -2,6 +2,7 @@
 
 use aes_gcm::aead::Tag;
 use aes_gcm::{AeadInOut, Aes128Gcm, Aes256Gcm, KeyInit};
+use ed25519_dalek::{Signer, SigningKey};
 use p256::ecdsa::signature::Verifier;
 use p256::elliptic_curve::ecdh::diffie_hellman;
 use p256::elliptic_curve::ops::Reduce;
@@ -82,6 +83,60 @@ pub(crate) fn p256_agree(secret: &[u8; 32], peer: &[u8; 65]) -> Option<Secret<[u
 
 pub(crate) fn p256_point_is_valid(public: &[u8; 65]) -> bool {
     PublicKey::from_sec1_bytes(public).is_ok()
+}
+
+macro_rules! wide {
+    ($curve:ident, $len:literal, $point:literal, $public:ident, $agree:ident, $verify:ident) => {
+        pub(crate) fn $public(secret: &[u8; $len]) -> Option<[u8; $point]> {
+            let secret = $curve::SecretKey::from_bytes(secret.into()).ok()?;
+            secret.public_key().to_sec1_point(false).as_bytes().try_into().ok()
+        }
+
+        pub(crate) fn $agree(
+            secret: &[u8; $len],
+            peer: &[u8; $point],
+        ) -> Option<Secret<[u8; $len]>> {
+            let secret = $curve::SecretKey::from_bytes(secret.into()).ok()?;
+            let peer = $curve::PublicKey::from_sec1_bytes(peer).ok()?;
+            let shared = diffie_hellman(secret.to_nonzero_scalar(), peer.as_affine());
+            Some(Secret::new((*shared.raw_secret_bytes()).into()))
+        }
+
+        pub(crate) fn $verify(
+            public: &[u8; $point],
+            msg: &[u8],
+            r: &[u8; $len],
+            s: &[u8; $len],
+        ) -> Result<(), Forged> {
+            let key = $curve::ecdsa::VerifyingKey::from_sec1_bytes(public).map_err(|_| Forged)?;
+            let signature = $curve::ecdsa::Signature::from_scalars(*r, *s).map_err(|_| Forged)?;
+            key.verify(msg, &signature).map_err(|_| Forged)
+        }
+    };
+}
+
+wide!(p384, 48, 97, p384_public, p384_agree, ecdsa_p384_verify);
+wide!(p521, 66, 133, p521_public, p521_agree, ecdsa_p521_verify);
+
+pub(crate) struct Ed25519(SigningKey);
+
+impl Ed25519 {
+    pub(crate) fn expand(seed: &[u8; 32]) -> Self {
+        Self(SigningKey::from_bytes(seed))
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "as in the other libraries")]
+    pub(crate) fn new(seed: &[u8; 32]) -> Option<Self> {
+        Some(Self::expand(seed))
+    }
+
+    pub(crate) fn public(&self) -> [u8; 32] {
+        self.0.verifying_key().to_bytes()
+    }
+
+    pub(crate) fn sign(&self, msg: &[u8]) -> [u8; 64] {
+        self.0.sign(msg).to_bytes()
+    }
 }
 
 pub(crate) fn ecdsa_p256_verify(

@@ -1,7 +1,7 @@
 //! Post-quantum key encapsulation: ML-KEM-768 and ML-KEM-1024 (FIPS 203), Streamlined NTRU Prime.
 //!
-//! Not on graviola: its interface draws from the system's generator only, and
-//! our randomness is an argument.
+//! With graviola, ML-KEM-768 runs there if the caller's randomness is the system's: its interface
+//! draws from there and nowhere else. A seed, or any other source, gets the portable library.
 
 #[cfg(feature = "std")]
 mod sntrup761;
@@ -16,7 +16,7 @@ pub use sntrup761::{
 };
 
 use crate::rng::{Adapter, Rng};
-use crate::{InvalidEncapsulationKey, Secret};
+use crate::{InvalidEncapsulationKey, Secret, backend};
 
 /// The length of an encapsulation key of ML-KEM-768, in bytes.
 pub const ENCAPSULATION_KEY_LEN: usize = 1184;
@@ -25,17 +25,28 @@ pub const CIPHERTEXT_LEN: usize = 1088;
 /// The length of an encapsulation key and of a ciphertext of ML-KEM-1024, in bytes.
 pub const MLKEM1024_LEN: usize = 1568;
 
+/// A key pair.
+enum Half<K, H> {
+    /// Of a seed.
+    Known(K),
+    /// Drawn by a library that keeps it.
+    Held(H),
+}
+
 macro_rules! mlkem {
     ($name:literal, $type:ident, $decapsulation:ident, $encapsulation:ident, $encapsulate:ident,
      $key_len:ident, $ciphertext_len:ident) => {
         #[doc = concat!("The decapsulation side of ", $name, ": who made the key pair and opens ")]
         /// what was sealed for it.
-        pub struct $type(ml_kem::$decapsulation);
+        pub struct $type(Half<ml_kem::$decapsulation, backend::$type>);
 
         impl $type {
             /// A fresh key pair (FIPS 203 §7.1).
             #[must_use]
             pub fn generate(rng: &mut dyn Rng) -> Self {
+                if let Some(held) = backend::$type::generate(rng) {
+                    return Self(Half::Held(held));
+                }
                 let mut seed = Secret::new([0; 64]);
                 rng.fill(seed.expose_mut());
                 Self::from_seed(seed.expose())
@@ -44,13 +55,16 @@ macro_rules! mlkem {
             /// The key pair of a seed, `d || z` in FIPS 203: for tests and replay.
             #[must_use]
             pub fn from_seed(seed: &[u8; 64]) -> Self {
-                Self(ml_kem::$decapsulation::from_seed((*seed).into()))
+                Self(Half::Known(ml_kem::$decapsulation::from_seed((*seed).into())))
             }
 
             /// The encapsulation key, to be sent.
             #[must_use]
             pub fn encapsulation_key(&self) -> [u8; $key_len] {
-                self.0.encapsulation_key().to_bytes().into()
+                match &self.0 {
+                    Half::Known(key) => key.encapsulation_key().to_bytes().into(),
+                    Half::Held(key) => key.encapsulation_key(),
+                }
             }
 
             /// The secret inside `ciphertext` (FIPS 203 §7.3).
@@ -58,8 +72,11 @@ macro_rules! mlkem {
             /// Never fails: a ciphertext that was not made with our key gives a secret
             /// nobody knows ("implicit rejection"), and the exchange fails later.
             #[must_use]
-            pub fn decapsulate(&self, ciphertext: &[u8; $ciphertext_len]) -> Secret<[u8; 32]> {
-                Secret::new(self.0.decapsulate(ciphertext.into()).into())
+            pub fn decapsulate(self, ciphertext: &[u8; $ciphertext_len]) -> Secret<[u8; 32]> {
+                match self.0 {
+                    Half::Known(key) => Secret::new(key.decapsulate(ciphertext.into()).into()),
+                    Half::Held(key) => key.decapsulate(ciphertext),
+                }
             }
         }
 
@@ -77,6 +94,9 @@ macro_rules! mlkem {
             encapsulation_key: &[u8; $key_len],
             rng: &mut dyn Rng,
         ) -> Result<([u8; $ciphertext_len], Secret<[u8; 32]>), InvalidEncapsulationKey> {
+            if let Some(encapsulated) = backend::$type::encapsulate(encapsulation_key, rng) {
+                return encapsulated;
+            }
             let key = ml_kem::$encapsulation::new(encapsulation_key.into())
                 .map_err(|_| InvalidEncapsulationKey)?;
             let (ciphertext, secret) = key.encapsulate_with_rng(&mut Adapter(rng));
@@ -145,26 +165,27 @@ mod tests {
         let kem = MlKem1024::generate(&mut rng);
         let good = kem.encapsulation_key();
         let (mut ciphertext, theirs) = mlkem1024_encapsulate(&good, &mut rng).unwrap();
+        assert_eq!(format!("{kem:?}"), "MlKem1024(..)");
         assert_eq!(kem.decapsulate(&ciphertext).expose(), theirs.expose());
         ciphertext[1500] ^= 1;
-        assert_ne!(kem.decapsulate(&ciphertext).expose(), theirs.expose());
+        let again = MlKem1024::generate(&mut SeededRng::new(5));
+        assert_ne!(again.decapsulate(&ciphertext).expose(), theirs.expose());
         let mut bad = good;
         bad[0] = 0xff;
         bad[1] |= 0x0f;
         let refused = mlkem1024_encapsulate(&bad, &mut rng).unwrap_err();
         assert_eq!(refused, InvalidEncapsulationKey);
-        assert_eq!(format!("{kem:?}"), "MlKem1024(..)");
     }
 
     #[test]
     fn a_foreign_ciphertext_gives_another_secret_always_the_same() {
         let mut rng = SeededRng::new(2);
-        let kem = MlKem768::generate(&mut rng);
-        let (mut ciphertext, theirs) = encapsulate(&kem.encapsulation_key(), &mut rng).unwrap();
+        let kem = || MlKem768::from_seed(&[2; 64]);
+        let (mut ciphertext, theirs) = encapsulate(&kem().encapsulation_key(), &mut rng).unwrap();
         ciphertext[500] ^= 1;
-        let rejected = kem.decapsulate(&ciphertext);
+        let rejected = kem().decapsulate(&ciphertext);
         assert_ne!(rejected.expose(), theirs.expose());
-        assert_eq!(kem.decapsulate(&ciphertext).expose(), rejected.expose());
+        assert_eq!(kem().decapsulate(&ciphertext).expose(), rejected.expose());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256, Sha512};
 
 pub use umac::{UMAC_MAX_MESSAGE, Umac, UmacTag};
 
-use crate::{Forged, constant_time_eq};
+use crate::{Forged, backend, constant_time_eq};
 
 /// The longest tag, in bytes.
 const MAX_TAG: usize = 64;
@@ -56,12 +56,20 @@ enum State {
     Sha1(hmac::Hmac<Sha1>),
     Sha256(hmac::Hmac<Sha256>),
     Sha512(hmac::Hmac<Sha512>),
+    Other(HmacAlgorithm, backend::Hmac),
 }
 
 impl Hmac {
     /// Expands `key`, which may have any length (RFC 2104 §2).
     #[must_use]
     pub fn new(algorithm: HmacAlgorithm, key: &[u8]) -> Self {
+        if let Some(other) = backend::Hmac::new(algorithm, key) {
+            return Self(State::Other(algorithm, other));
+        }
+        Self::portable(algorithm, key)
+    }
+
+    pub(crate) fn portable(algorithm: HmacAlgorithm, key: &[u8]) -> Self {
         Self(match algorithm {
             HmacAlgorithm::Md5 => State::Md5(keyed::<Md5>(key)),
             HmacAlgorithm::Sha1 => State::Sha1(keyed::<Sha1>(key)),
@@ -78,6 +86,7 @@ impl Hmac {
             State::Sha1(_) => HmacAlgorithm::Sha1,
             State::Sha256(_) => HmacAlgorithm::Sha256,
             State::Sha512(_) => HmacAlgorithm::Sha512,
+            State::Other(algorithm, _) => algorithm,
         }
     }
 
@@ -115,6 +124,11 @@ impl Hmac {
             State::Sha1(state) => tag_of(state, parts),
             State::Sha256(state) => tag_of(state, parts),
             State::Sha512(state) => tag_of(state, parts),
+            State::Other(algorithm, state) => {
+                let mut tag = [0; MAX_TAG];
+                state.compute(parts, &mut tag);
+                (tag, algorithm.tag_len())
+            }
         }
     }
 }

@@ -1,25 +1,30 @@
 //! Ed25519 (RFC 8032 §5.1).
 //!
-//! One library on every CPU: implementations differ in which malformed keys and
-//! signatures they accept, and what a user may log in with must not depend on
-//! the processor.
+//! Signatures are the same bytes whoever computes them. Checking them is one
+//! library's work on every CPU and with every feature: implementations differ in which
+//! malformed keys and signatures they accept, and what a user may log in with must not depend
+//! on the processor.
 
+use alloc::sync::Arc;
 use core::fmt;
 
-use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signature, VerifyingKey};
 
 use crate::rng::Rng;
-use crate::{Forged, Secret};
+use crate::{Forged, Secret, backend};
 
-/// An Ed25519 private key.
+/// An Ed25519 private key. Cloning shares what was expanded from its seed.
 #[derive(Clone)]
-pub struct Ed25519Key(SigningKey);
+pub struct Ed25519Key {
+    seed: Secret<[u8; 32]>,
+    expanded: Arc<backend::Ed25519>,
+}
 
 impl Ed25519Key {
     /// The key of a 32-byte seed, which RFC 8032 calls the private key.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(SigningKey::from_bytes(seed))
+        Self { seed: Secret::new(*seed), expanded: Arc::new(backend::Ed25519::new(seed)) }
     }
 
     /// A fresh key.
@@ -33,19 +38,19 @@ impl Ed25519Key {
     /// The seed, for writing the key to a file.
     #[must_use]
     pub fn seed(&self) -> Secret<[u8; 32]> {
-        Secret::new(self.0.to_bytes())
+        self.seed.clone()
     }
 
     /// The public key.
     #[must_use]
     pub fn public(&self) -> [u8; 32] {
-        self.0.verifying_key().to_bytes()
+        self.expanded.public()
     }
 
     /// The signature of `msg`; always the same for the same message.
     #[must_use]
     pub fn sign(&self, msg: &[u8]) -> [u8; 64] {
-        self.0.sign(msg).to_bytes()
+        self.expanded.sign(msg)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The `rsa` crate is flagged for RUSTSEC-2023-0071 ("Marvin"), a timing leak
 //! that lets a remote party decrypt. We never decrypt, and each private
-//! operation is blinded with fresh randomness or refused.
+//! operation is blinded with fresh randomness or refused. (With the feature `ring` that library
+//! signs instead, with keys of 2048 to 4096 bits: in constant time, and so without blinding.)
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -17,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::hash::{HashAlgorithm, digest};
 use crate::rng::{Adapter, Rng};
-use crate::{Forged, InvalidKey, Secret, SignError};
+use crate::{Forged, InvalidKey, Secret, SignError, backend};
 
 /// The smallest modulus, in bits: below it keys can be factored.
 pub const RSA_MIN_BITS: usize = 2048;
@@ -35,7 +36,13 @@ const MAX_EXPONENT_BITS: usize = 33;
 
 /// An RSA private key. Cloning shares it.
 #[derive(Clone)]
-pub struct RsaKey(Arc<RsaPrivateKey>);
+pub struct RsaKey(Arc<Private>);
+
+struct Private {
+    key: RsaPrivateKey,
+    /// The same key, if a library that is faster serves it.
+    fast: Option<backend::RsaKey>,
+}
 
 impl RsaKey {
     /// The key of its numbers, big-endian, with or without leading zeros.
@@ -71,7 +78,7 @@ impl RsaKey {
         let primes = alloc::vec![secret_number(p, half)?, secret_number(q, half)?];
         let d = secret_number(d, bits)?;
         RsaPrivateKey::from_components(number(n), number(e), d, primes)
-            .map(|key| Self(Arc::new(key)))
+            .map(Self::new)
             .map_err(|_| InvalidKey::Inconsistent)
     }
 
@@ -87,62 +94,74 @@ impl RsaKey {
             return Err(InvalidKey::Modulus { bits });
         }
         RsaPrivateKey::new(&mut Adapter(rng), bits)
-            .map(|key| Self(Arc::new(key)))
+            .map(Self::new)
             .map_err(|_| InvalidKey::Generation)
+    }
+
+    fn new(key: RsaPrivateKey) -> Self {
+        let fast = backend::RsaKey::is_served().then(|| {
+            let iqmp = key.crt_coefficient().map(Zeroizing::new);
+            backend::RsaKey::new(&backend::RsaNumbers {
+                n: &key.n_bytes(),
+                e: &key.e_bytes(),
+                d: secret_bytes(key.d()).expose(),
+                p: part(key.primes().first().map(AsRef::as_ref)).expose(),
+                q: part(key.primes().get(1).map(AsRef::as_ref)).expose(),
+                dp: part(key.dp()).expose(),
+                dq: part(key.dq()).expose(),
+                iqmp: part(iqmp.as_deref()).expose(),
+            })
+        });
+        Self(Arc::new(Private { key, fast: fast.flatten() }))
     }
 
     /// The modulus; big-endian, without leading zeros, like all below.
     #[must_use]
     pub fn n(&self) -> Vec<u8> {
-        self.0.n_bytes().into_vec()
+        self.0.key.n_bytes().into_vec()
     }
 
     /// The public exponent.
     #[must_use]
     pub fn e(&self) -> Vec<u8> {
-        self.0.e_bytes().into_vec()
+        self.0.key.e_bytes().into_vec()
     }
 
     /// The private exponent.
     #[must_use]
     pub fn d(&self) -> Secret<Vec<u8>> {
-        secret_bytes(self.0.d())
+        secret_bytes(self.0.key.d())
     }
 
     /// The first prime.
     #[must_use]
     pub fn p(&self) -> Secret<Vec<u8>> {
-        self.prime(0)
+        part(self.0.key.primes().first().map(AsRef::as_ref))
     }
 
     /// The second prime.
     #[must_use]
     pub fn q(&self) -> Secret<Vec<u8>> {
-        self.prime(1)
+        part(self.0.key.primes().get(1).map(AsRef::as_ref))
     }
 
     /// d modulo p - 1, as PKCS#1 writes it.
     #[must_use]
     pub fn dp(&self) -> Secret<Vec<u8>> {
-        self.0.dp().map_or_else(|| Secret::new(Vec::new()), secret_bytes)
+        part(self.0.key.dp())
     }
 
     /// d modulo q - 1, as PKCS#1 writes it.
     #[must_use]
     pub fn dq(&self) -> Secret<Vec<u8>> {
-        self.0.dq().map_or_else(|| Secret::new(Vec::new()), secret_bytes)
+        part(self.0.key.dq())
     }
 
     /// The inverse of q modulo p, which key files carry for faster signing.
     #[must_use]
     pub fn iqmp(&self) -> Secret<Vec<u8>> {
-        let inverse = self.0.crt_coefficient().map(Zeroizing::new);
-        inverse.map_or_else(|| Secret::new(Vec::new()), |number| secret_bytes(&number))
-    }
-
-    fn prime(&self, index: usize) -> Secret<Vec<u8>> {
-        let prime = self.0.primes().get(index);
-        prime.map_or_else(|| Secret::new(Vec::new()), |prime| secret_bytes(prime))
+        let inverse = self.0.key.crt_coefficient().map(Zeroizing::new);
+        part(inverse.as_deref())
     }
 
     /// The signature of `msg`, as long as the modulus, blinded with the operating
@@ -183,16 +202,21 @@ impl RsaKey {
         rng: &mut R,
     ) -> Result<Vec<u8>, SignError> {
         let scheme = scheme(hash).ok_or(SignError::UnsupportedHash)?;
-        scheme.sign(Some(rng), &self.0, digest(hash, msg).as_bytes()).map_err(|error| match error {
-            rsa::Error::Rng => SignError::NoRandomness,
-            _ => SignError::Fault,
+        if let Some(signed) = self.0.fast.as_ref().and_then(|key| key.sign(hash, msg)) {
+            return signed.map_err(|Forged| SignError::Fault);
+        }
+        scheme.sign(Some(rng), &self.0.key, digest(hash, msg).as_bytes()).map_err(|error| {
+            match error {
+                rsa::Error::Rng => SignError::NoRandomness,
+                _ => SignError::Fault,
+            }
         })
     }
 }
 
 impl fmt::Debug for RsaKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RsaKey({} bits)", self.0.n().bits())
+        write!(f, "RsaKey({} bits)", self.0.key.n().bits())
     }
 }
 
@@ -253,12 +277,16 @@ pub fn rsa_verify_with_min(
 ) -> Result<(), Forged> {
     rsa_check_public_with_min(min_bits, n, e).map_err(|_| Forged)?;
     let scheme = scheme(hash).ok_or(Forged)?;
+    let (n, e) = (trimmed(n), trimmed(e));
+    let missing = n.len().checked_sub(sig.len()).ok_or(Forged)?;
+    let mut padded = alloc::vec![0; missing];
+    padded.extend_from_slice(sig);
+    if let Some(verdict) = backend::rsa_verify(n, e, hash, msg, &padded) {
+        return verdict;
+    }
     let key =
         RsaPublicKey::new_with_size_limits(number(n), number(e), RSA_SMALLEST_BITS..=RSA_MAX_BITS)
             .map_err(|_| Forged)?;
-    let missing = key.size().checked_sub(sig.len()).ok_or(Forged)?;
-    let mut padded = alloc::vec![0; missing];
-    padded.extend_from_slice(sig);
     scheme.verify(&key, digest(hash, msg).as_bytes(), &padded).map_err(|_| Forged)
 }
 
@@ -298,6 +326,11 @@ fn number(bytes: &[u8]) -> BoxedUint {
 /// A secret number in `bits` bits, so that its own size does not show in the time taken.
 fn secret_number(bytes: &[u8], bits: u32) -> Result<BoxedUint, InvalidKey> {
     BoxedUint::from_be_slice(trimmed(bytes), bits).map_err(|_| InvalidKey::Inconsistent)
+}
+
+/// A number that every complete key has.
+fn part(number: Option<&BoxedUint>) -> Secret<Vec<u8>> {
+    number.map_or_else(|| Secret::new(Vec::new()), secret_bytes)
 }
 
 fn secret_bytes(number: &BoxedUint) -> Secret<Vec<u8>> {
@@ -370,7 +403,9 @@ mod tests {
                 self.0.fill(dest);
             }
         }
-        let key = key();
+        // As where no other library signs.
+        let Private { key, .. } = Arc::into_inner(key().0).unwrap();
+        let key = RsaKey(Arc::new(Private { key, fast: None }));
         let mut rng = Counting(SeededRng::new(1), 0);
         for count in 1..4 {
             key.sign_with_rng(HashAlgorithm::Sha256, b"message", &mut rng).unwrap();

@@ -38,7 +38,7 @@ pub(crate) trait Kem: Send + Sized + 'static {
     const HASH: Option<HashAlgorithm>;
     fn generate(rng: &mut dyn Rng) -> Self;
     fn public(&self) -> Vec<u8>;
-    fn decapsulate(&self, ciphertext: &[u8]) -> Result<Secret<[u8; 32]>, BadShare>;
+    fn decapsulate(self, ciphertext: &[u8]) -> Result<Secret<[u8; 32]>, BadShare>;
     fn encapsulate(
         public: &[u8],
         rng: &mut dyn Rng,
@@ -60,7 +60,7 @@ macro_rules! kem {
                 self.$key().to_vec()
             }
 
-            fn decapsulate(&self, ciphertext: &[u8]) -> Result<Secret<[u8; 32]>, BadShare> {
+            fn decapsulate(self, ciphertext: &[u8]) -> Result<Secret<[u8; 32]>, BadShare> {
                 Ok(self.decapsulate(ciphertext.try_into().map_err(|_| BadShare)?))
             }
 
@@ -148,7 +148,8 @@ impl<K: Kem, C: Curve> ClientShare for Hybrid<K, C> {
     fn agree(self: Box<Self>, server_public: &[u8]) -> Result<SharedSecret, BadShare> {
         let (ciphertext, point) = server_public.split_at_checked(K::CIPHERTEXT).ok_or(BadShare)?;
         let classical = self.curve.secret(point)?;
-        Ok(combine::<K, C>(&self.kem.decapsulate(ciphertext)?, &classical))
+        let kem = *self.kem;
+        Ok(combine::<K, C>(&kem.decapsulate(ciphertext)?, &classical))
     }
 }
 

@@ -3,6 +3,7 @@
 mod p256;
 mod wide;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -68,8 +69,8 @@ pub struct EcdsaKey(Inner);
 #[derive(Clone)]
 enum Inner {
     P256(EcdsaP256Key),
-    P384(wide::P384Key),
-    P521(wide::P521Key),
+    P384(Box<wide::P384Key>),
+    P521(Box<wide::P521Key>),
 }
 
 impl EcdsaKey {
@@ -80,8 +81,8 @@ impl EcdsaKey {
     pub fn from_scalar(curve: EcdsaCurve, scalar: &[u8]) -> Result<Self, InvalidKey> {
         Ok(Self(match curve {
             EcdsaCurve::P256 => Inner::P256(EcdsaP256Key::from_scalar(scalar)?),
-            EcdsaCurve::P384 => Inner::P384(wide::P384Key::from_scalar(scalar)?),
-            EcdsaCurve::P521 => Inner::P521(wide::P521Key::from_scalar(scalar)?),
+            EcdsaCurve::P384 => Inner::P384(Box::new(wide::P384Key::from_scalar(scalar)?)),
+            EcdsaCurve::P521 => Inner::P521(Box::new(wide::P521Key::from_scalar(scalar)?)),
         }))
     }
 
@@ -92,8 +93,8 @@ impl EcdsaKey {
     pub fn generate(curve: EcdsaCurve, rng: &mut dyn Rng) -> Result<Self, InvalidKey> {
         Ok(Self(match curve {
             EcdsaCurve::P256 => Inner::P256(EcdsaP256Key::generate(rng)?),
-            EcdsaCurve::P384 => Inner::P384(wide::P384Key::generate(rng)?),
-            EcdsaCurve::P521 => Inner::P521(wide::P521Key::generate(rng)?),
+            EcdsaCurve::P384 => Inner::P384(Box::new(wide::P384Key::generate(rng)?)),
+            EcdsaCurve::P521 => Inner::P521(Box::new(wide::P521Key::generate(rng)?)),
         }))
     }
 

@@ -1,17 +1,17 @@
-//! P-384 and P-521: one library each on every CPU.
+//! P-384 with SHA-384 and P-521 with SHA-512.
 
 use alloc::vec::Vec;
 
 use super::super::scalar_from_magnitude;
 use crate::rng::Rng;
-use crate::{Forged, InvalidKey, Secret};
+use crate::{Forged, InvalidKey, Secret, backend};
 
 /// How many draws of a scalar are tried: one is out of range at most every other time (P-521, whose
 /// order fills 521 of the 521 bits that are left), and with P-384 once in 2^190.
 const DRAWS: usize = 256;
 
 macro_rules! curve {
-    ($curve:ident, $key:ident, $len:literal, $point:literal, $top:literal, $verify:ident, $valid:ident) => {
+    ($curve:ident, $key:ident, $len:literal, $point:literal, $top:literal, $verify:ident, $verifying:ident, $valid:ident) => {
         #[derive(Clone)]
         pub(super) struct $key {
             key: $curve::ecdsa::SigningKey,
@@ -71,15 +71,7 @@ macro_rules! curve {
             r: &[u8; $len],
             s: &[u8; $len],
         ) -> Result<(), Forged> {
-            use $curve::ecdsa::signature::Verifier;
-            if public.len() != $point {
-                return Err(Forged);
-            }
-            let key =
-                $curve::ecdsa::VerifyingKey::from_sec1_bytes(public).map_err(|_| Forged)?;
-            let signature =
-                $curve::ecdsa::Signature::from_scalars(*r, *s).map_err(|_| Forged)?;
-            key.verify(msg, &signature).map_err(|_| Forged)
+            backend::$verifying(public.try_into().map_err(|_| Forged)?, msg, r, s)
         }
 
         pub(super) fn $valid(public: &[u8]) -> bool {
@@ -90,5 +82,5 @@ macro_rules! curve {
     };
 }
 
-curve!(p384, P384Key, 48, 97, 0xff, p384_verify, p384_point_is_valid);
-curve!(p521, P521Key, 66, 133, 0x01, p521_verify, p521_point_is_valid);
+curve!(p384, P384Key, 48, 97, 0xff, p384_verify, ecdsa_p384_verify, p384_point_is_valid);
+curve!(p521, P521Key, 66, 133, 0x01, p521_verify, ecdsa_p521_verify, p521_point_is_valid);
