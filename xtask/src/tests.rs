@@ -17,7 +17,7 @@ pub(crate) fn all() -> Done {
         ["algorithms", "interop_openssh_client", "interop_openssh_server", "interop_others"];
     let tests = tests.iter().flat_map(|name| ["--test", *name]);
     let legacy = ["test", "--package", "chiton-tests", "--features", "legacy,ring"];
-    run(cargo(&legacy).args(tests).args(["--", "algorithm", "page", "evidence"]))?;
+    run(cargo(&legacy).args(tests).args(["--", "algorithm", "page", "evidence", "sha1"]))?;
     icount::icount(false)?;
     smoke()
 }

@@ -9,8 +9,9 @@ use core::{
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chiton::{
-    Auth, Client, HostKeyAnswer, HostKeys, Preferences, Secret, UnknownHost, client::Remembered,
-    keys::PublicKey,
+    Auth, Client, HostKeyAnswer, HostKeys, Preferences, Secret, UnknownHost,
+    client::Remembered,
+    keys::{PublicKey, SignatureAlgorithm},
 };
 
 use crate::{
@@ -100,6 +101,10 @@ pub(crate) async fn connect(target: &Target, options: &Options) -> Result<Client
         Some(timeout) => builder.connect_timeout(timeout.unwrap_or(Duration::MAX)),
         None => builder,
     };
+    let builder = match options.required_rsa_size {
+        Some(bits) => builder.required_rsa_size(bits),
+        None => builder,
+    };
     let limit = options.rekey_limit.unwrap_or_default();
     let builder = match limit.bytes {
         Some(bytes) => builder.rekey_after(bytes),
@@ -141,7 +146,19 @@ fn preferences(options: &Options) -> Result<Preferences> {
     if let Some(names) = &options.host_key_algorithms {
         for_option("HostKeyAlgorithms", preferences.set_host_keys(names))?;
     }
+    if let Some(names) = &options.pubkey_algorithms {
+        for_option("PubkeyAcceptedAlgorithms", preferences.set_user_keys(names))?;
+    }
     Ok(preferences)
+}
+
+/// What authorities may sign with.
+fn ca_algorithms(names: &str) -> Result<Vec<SignatureAlgorithm>> {
+    // The names are those that users sign with.
+    let mut preferences = Preferences::modern();
+    for_option("CASignatureAlgorithms", preferences.set_user_keys(names))?;
+    let algorithms = preferences.user_keys().as_slice().iter();
+    Ok(algorithms.filter(|it| !it.is_certificate()).map(|it| it.signature()).collect())
 }
 
 fn for_option<E: core::fmt::Display>(
@@ -163,6 +180,10 @@ fn host_keys(target: &Target, options: &Options, notes: &Notes) -> Result<HostKe
     let global = expand(&options.global_known_hosts, GLOBAL_KNOWN_HOSTS)?;
     let host_keys = HostKeys::files(&user, &global)
         .map_err(|error| Failure::new(advice::explain(&error, Some(target))))?;
+    let host_keys = match &options.ca_algorithms {
+        Some(names) => host_keys.ca_signature_algorithms(&ca_algorithms(names)?),
+        None => host_keys,
+    };
     let checking = options.strict_host_key_checking.unwrap_or(StrictHostKeyChecking::Ask);
     let host_keys = host_keys.on_remember(tell_remembered);
     // As OpenSSH: unless somebody chose other files, which may not be the program's to change.

@@ -22,6 +22,7 @@ mod keyscan;
 mod log;
 mod options;
 mod progress;
+mod query;
 mod reach;
 mod scp;
 mod session;
@@ -118,6 +119,8 @@ enum Command {
         #[arg(value_name = "OPTIONS… host…", trailing_var_arg = true, allow_hyphen_values = true, num_args = 0..)]
         args: Vec<OsString>,
     },
+    /// List the algorithms of this build, and which are offered
+    Algorithms,
     /// Serve shells, commands and files
     Sshd(sshd::Args),
     /// Show that it works: a server and a client in one process, over a real socket
@@ -179,6 +182,7 @@ fn dispatch(args: &[OsString]) -> u8 {
         Command::Add { args } => add::main(&args),
         Command::Keygen { args } => keygen::main(&args),
         Command::Keyscan { args } => keyscan::main(&args),
+        Command::Algorithms => query::main(),
         Command::Sshd(args) => sshd::main(args),
         Command::Demo => demo::main(),
     }
@@ -197,7 +201,7 @@ fn tell(error: &clap::Error, subcommand: Option<&OsString>) -> u8 {
     let what = what.strip_prefix("error: ").unwrap_or(what);
     let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
     let known = |name: &&str| subcommand.is_some_and(|subcommand| subcommand == name);
-    let program = match ["sshd", "demo"].iter().find(|name| known(name)) {
+    let program = match ["algorithms", "sshd", "demo"].iter().find(|name| known(name)) {
         Some(name) => format!("chiton {name}"),
         None => "chiton".to_owned(),
     };

@@ -6,6 +6,8 @@
 use core::{fmt, time::Duration};
 use std::path::PathBuf;
 
+use chiton::keys::public::{MAX_RSA_BITS, SMALLEST_RSA_BITS};
+
 use crate::{
     destination::parse_port,
     log::Level,
@@ -59,6 +61,11 @@ pub(crate) struct Options {
     pub(crate) macs: Option<String>,
     pub(crate) kex_algorithms: Option<String>,
     pub(crate) host_key_algorithms: Option<String>,
+    pub(crate) pubkey_algorithms: Option<String>,
+    /// By which authorities may have signed.
+    pub(crate) ca_algorithms: Option<String>,
+    /// The smallest RSA key, in bits.
+    pub(crate) required_rsa_size: Option<usize>,
     pub(crate) rekey_limit: Option<RekeyLimit>,
     pub(crate) log_level: Option<Level>,
     pub(crate) preferred_authentications: Option<Vec<String>>,
@@ -116,6 +123,7 @@ type Setter = fn(&mut Options, &'static str, &[String]) -> Result<(), OptionErro
 /// Every option there is.
 const OPTIONS: &[(&str, Setter)] = &[
     ("BatchMode", |o, n, v| first(&mut o.batch_mode, yes_no(n, v))),
+    ("CASignatureAlgorithms", |o, n, v| first(&mut o.ca_algorithms, single(n, v))),
     ("Ciphers", |o, n, v| first(&mut o.ciphers, single(n, v))),
     ("Compression", |o, n, v| first(&mut o.compression, yes_no(n, v))),
     ("ConnectTimeout", |o, n, v| first(&mut o.connect_timeout, timeout(n, v))),
@@ -139,15 +147,20 @@ const OPTIONS: &[(&str, Setter)] = &[
         let list = single(n, v).map(|v| v.split(',').map(str::to_owned).collect());
         first(&mut o.preferred_authentications, list)
     }),
+    ("PubkeyAcceptedAlgorithms", |o, n, v| first(&mut o.pubkey_algorithms, single(n, v))),
     ("PubkeyAuthentication", |o, n, v| first(&mut o.pubkey_authentication, yes_no(n, v))),
     ("RekeyLimit", |o, n, v| first(&mut o.rekey_limit, rekey_limit(n, v))),
     ("RequestTTY", |o, n, v| first(&mut o.request_tty, request_tty(n, v))),
+    ("RequiredRSASize", |o, n, v| first(&mut o.required_rsa_size, rsa_size(n, v))),
     ("SetEnv", set_env),
     ("StrictHostKeyChecking", |o, n, v| first(&mut o.strict_host_key_checking, strict(n, v))),
     ("UpdateHostKeys", |o, n, v| first(&mut o.update_host_keys, yes_no(n, v))),
     ("User", |o, n, v| first(&mut o.user, single(n, v))),
     ("UserKnownHostsFile", |o, _, v| first(&mut o.user_known_hosts, Ok(v.to_vec()))),
 ];
+
+/// Earlier names of options, which scripts still use, and what they are called now.
+const EARLIER_NAMES: &[(&str, &str)] = &[("PubkeyAcceptedKeyTypes", "PubkeyAcceptedAlgorithms")];
 
 /// The width that help is wrapped to.
 const HELP_WIDTH: usize = 79;
@@ -177,6 +190,8 @@ impl Options {
         let text = text.trim();
         let end = text.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(text.len());
         let (name, rest) = text.split_at(end);
+        let earlier = EARLIER_NAMES.iter().find(|(earlier, _)| earlier.eq_ignore_ascii_case(name));
+        let name = earlier.map_or(name, |(_, now)| now);
         let known = OPTIONS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         let Some(&(option, setter)) = known else {
             return Err(OptionError::Unknown(name.to_owned()));
@@ -249,6 +264,12 @@ fn yes_no(option: &'static str, values: &[String]) -> Result<bool, OptionError> 
 
 fn number(option: &'static str, values: &[String]) -> Result<u32, OptionError> {
     parse(option, values, "a number", |value| value.parse().ok())
+}
+
+fn rsa_size(option: &'static str, values: &[String]) -> Result<usize, OptionError> {
+    parse(option, values, "bits, 1024 to 16384", |value| {
+        value.parse().ok().filter(|bits| (SMALLEST_RSA_BITS..=MAX_RSA_BITS).contains(bits))
+    })
 }
 
 fn port(option: &'static str, values: &[String]) -> Result<u16, OptionError> {
@@ -395,6 +416,8 @@ mod tests {
             "NumberOfPasswordPrompts=x",
             "RekeyLimit=1Q",
             "EscapeChar=ab",
+            "RequiredRSASize=1023",
+            "RequiredRSASize=16385",
             "SetEnv=novalue",
         ] {
             assert!(matches!(options(&[text]), Err(OptionError::BadValue { .. })), "{text}");
@@ -403,6 +426,14 @@ mod tests {
         assert_eq!(options(&["Port"]), Err(OptionError::MissingValue("Port")));
         assert_eq!(options(&["User=a b"]), Err(OptionError::ExtraValue("User")));
         assert!(matches!(options(&["User=\"a"]), Err(OptionError::BadQuotes(_))));
+    }
+
+    #[test]
+    fn an_earlier_name_of_an_option_is_as_good() {
+        let options = options(&["PubkeyAcceptedKeytypes=+ssh-rsa", "RequiredRSASize 1024"]);
+        let options = options.unwrap();
+        assert_eq!(options.pubkey_algorithms.as_deref(), Some("+ssh-rsa"));
+        assert_eq!(options.required_rsa_size, Some(1024));
     }
 
     #[test]

@@ -80,6 +80,7 @@ impl Reach {
         for item in &self.items {
             match item {
                 Item::Flag('q' | 'v') | Item::Help => {}
+                Item::Flag('C') => drop(options.compression.get_or_insert(true)),
                 Item::Flag(flag) | Item::Value(flag @ 'J', _) => {
                     return Err(Failure::new(ArgsError::Unsupported(*flag)));
                 }
@@ -381,6 +382,13 @@ mod tests {
         let text = text.join(" ");
         assert!(text.starts_with("myssh -x -oPermitLocalCommand=no"), "{text}");
         assert!(text.ends_with("-F config -o ProxyCommand=x y -C -p 23 -p 22 -l alice"), "{text}");
+    }
+
+    #[test]
+    fn compression_is_an_option_of_our_own_connections_too() {
+        let mut reach = Reach::default();
+        reach.take(Item::Flag('C')).unwrap();
+        assert_eq!(reach.options().unwrap().compression, Some(true));
     }
 
     #[test]

@@ -12,12 +12,13 @@ use crate::{
     failure::{Failure, Result},
     log::{self, Level, say},
     options::{self, Options, RequestTty},
+    query,
     session::{self, Start},
     signals, terminal, values,
 };
 
 const GRAMMAR: Grammar =
-    Grammar { flags: "aknqsTtVvxN", values: "cEeFilmop", unsupported: "46ABbCDfGgIJKLMOPQRSWwXYy" };
+    Grammar { flags: "aCknqsTtVvxN", values: "cEeFilmopQ", unsupported: "46ABbDfGgIJKLMOPRSWwXYy" };
 
 const USAGE: &str = "chiton ssh [options] [user@]host [command [argument ...]]";
 
@@ -38,10 +39,12 @@ usage: chiton ssh [options] [user@]host [command [argument ...]]
   -s                the command is the name of a subsystem
   -e character      what begins an escape, ~ unless said, or none; ~? at the beginning of a
                     line lists the escapes
+  -C                compress what is sent
   -c ciphers, -m macs
                     what to offer, best first, with commas between
   -F none           read no configuration file; none is read so far
   -E log_file       append messages to a file
+  -Q what           list what there is: cipher, mac, kex, key, key-sig, sig, …; help lists all
   -q, -v            say less, say more; -v up to three times
   -V                print the version
   -a, -k, -x        accepted: nothing is forwarded
@@ -63,6 +66,7 @@ struct Flags {
     quiet: bool,
     log_file: Option<OsString>,
     version: bool,
+    query: Option<String>,
     help: bool,
 }
 
@@ -79,6 +83,8 @@ struct Invocation {
 enum Parsed {
     Help,
     Version,
+    /// These lines are the answer.
+    Lines(String),
     Run(Box<Invocation>),
 }
 
@@ -88,6 +94,10 @@ pub(crate) fn main(args: &[OsString]) -> u8 {
         Ok(Parsed::Run(invocation)) => crate::run_async(run(*invocation)),
         Ok(Parsed::Version) => {
             log::print(crate::VERSION);
+            Ok(0)
+        }
+        Ok(Parsed::Lines(lines)) => {
+            log::print(lines);
             Ok(0)
         }
         Ok(Parsed::Help) => {
@@ -113,6 +123,9 @@ fn parse(args: &[OsString]) -> Result<Parsed> {
     }
     if flags.version {
         return Ok(Parsed::Version);
+    }
+    if let Some(what) = &flags.query {
+        return query::answer(what).map(Parsed::Lines).map_err(Failure::new);
     }
     let missing =
         || Failure::new(format_args!("the destination is missing: {USAGE}; --help says more"));
@@ -153,6 +166,7 @@ fn read_flag(flags: &mut Flags, flag: char) {
         'n' => flags.no_stdin = true,
         'q' => flags.quiet = true,
         's' => flags.subsystem = true,
+        'C' => drop(flags.options.compression.get_or_insert(true)),
         'N' => flags.no_command = true,
         'T' => *tty = Some(RequestTty::No),
         't' if matches!(tty, Some(RequestTty::Yes | RequestTty::Force)) => {
@@ -175,6 +189,10 @@ fn read_value(flags: &mut Flags, option: char, value: OsString) -> Result<()> {
         return config_file(&value);
     }
     let text = args::text(option, value).map_err(Failure::new)?;
+    if option == 'Q' {
+        flags.query = Some(text);
+        return Ok(());
+    }
     set_option(&mut flags.options, option, &text)
 }
 

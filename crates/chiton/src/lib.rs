@@ -87,6 +87,13 @@ pub use ssh_connection::{Mode, Pty, TerminalModes, WindowSize};
 pub use ssh_crypto::Secret;
 /// Keys: reading, generating, signing; known_hosts and authorized_keys.
 pub use ssh_keys as keys;
+/// The algorithms there are, and how willingly each is offered.
+pub mod algorithms {
+    pub use ssh_transport::{
+        Algorithm, AlgorithmKind, CipherAlgorithm, CompressionAlgorithm, HostKeyAlgorithm,
+        KexAlgorithm, MacAlgorithm, Standing,
+    };
+}
 /// Which algorithms to offer, in which order.
 pub use ssh_transport::{Negotiated, Preferences};
 /// Text from the peer, escaped when it is printed.

@@ -22,7 +22,7 @@ use ssh_connection::{
     message::{ConnectionMessage, GlobalRequest, RequestFailure, RequestSuccess},
 };
 use ssh_crypto::rng::Rng;
-use ssh_keys::{PrivateKey, PublicKey};
+use ssh_keys::{PrivateKey, PublicKey, SignatureAlgorithm};
 use ssh_transport::{
     Config, Event, HostKeyOffer, HostKeyTrusted, Inbound, Payload, Received, Transport,
 };
@@ -64,7 +64,7 @@ pub struct Session {
 /// What authentication needs when the first key exchange is over.
 #[derive(Debug)]
 enum Start {
-    Client { user: String },
+    Client { user: String, algorithms: Vec<(SignatureAlgorithm, bool)> },
     Server { methods: server::MethodSet, limits: server::Limits, banner: String },
 }
 
@@ -121,8 +121,16 @@ impl Session {
         rng: Box<dyn Rng>,
         now: Time,
     ) -> (Self, Inbound) {
+        let mut algorithms = Vec::new();
+        for algorithm in config.preferences.user_keys().as_slice() {
+            // An algorithm may have two names.
+            let algorithm = (algorithm.signature(), algorithm.is_certificate());
+            if !algorithms.contains(&algorithm) {
+                algorithms.push(algorithm);
+            }
+        }
         let (transport, inbound) = Transport::client(config, rng, now);
-        let start = Start::Client { user: user.to_owned() };
+        let start = Start::Client { user: user.to_owned(), algorithms };
         (Self::new(transport, start, limits, Vec::new(), now), inbound)
     }
 
@@ -201,14 +209,12 @@ impl Session {
             Event::Established(session_id) => {
                 self.session_id = Some(session_id.clone());
                 match &self.start {
-                    Start::Client { user } => {
-                        let algorithms = self.transport.server_sig_algs().map(<[_]>::to_vec);
-                        self.stage = Stage::ClientAuth(Box::new(client::Authenticator::new(
-                            user,
-                            &session_id,
-                            algorithms,
-                            &mut self.transport,
-                        )));
+                    Start::Client { user, algorithms } => {
+                        let taken = self.transport.server_sig_algs().map(<[_]>::to_vec);
+                        let out = &mut self.transport;
+                        let mut auth = client::Authenticator::new(user, &session_id, taken, out);
+                        auth.allow_only(algorithms.clone());
+                        self.stage = Stage::ClientAuth(Box::new(auth));
                         Some(SessionEvent::AuthReady)
                     }
                     Start::Server { methods, limits, banner } => {

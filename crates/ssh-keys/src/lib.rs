@@ -80,6 +80,6 @@ pub use error::{
 pub use fingerprint::{Fingerprint, Md5Fingerprint};
 pub use krl::Krl;
 pub use line::{LineError, MAX_LINE_LEN, SkippedLine};
-pub use private::PrivateKey;
+pub use private::{PrivateKey, ReadLimits};
 pub use public::PublicKey;
 pub use signature::TokenProof;

@@ -23,6 +23,9 @@ use crate::{
 /// The smallest RSA modulus accepted unless one asks for less, in bits: smaller ones can be
 /// factored.
 pub const MIN_RSA_BITS: usize = sign::RSA_MIN_BITS;
+/// The smallest RSA modulus accepted from those who ask for small ones, in bits: what old devices
+/// have.
+pub const SMALLEST_RSA_BITS: usize = sign::RSA_SMALLEST_BITS;
 /// The largest RSA modulus accepted, in bits: the peer chooses the key, and checking a signature
 /// costs this side the square of its size. OpenSSH's limit.
 pub const MAX_RSA_BITS: usize = sign::RSA_MAX_BITS;

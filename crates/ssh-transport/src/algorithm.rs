@@ -10,7 +10,7 @@ use ssh_crypto::{
 };
 use ssh_keys::{KeyType, SignatureAlgorithm};
 
-/// What an algorithm is for: the lists of `KEXINIT` (RFC 4253 §7.1).
+/// What an algorithm is for: the lists of `KEXINIT` (RFC 4253 §7.1), and signatures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AlgorithmKind {
@@ -24,6 +24,8 @@ pub enum AlgorithmKind {
     Mac,
     /// Compression.
     Compression,
+    /// Signatures of users and authorities, which are not negotiated.
+    Signature,
 }
 
 impl fmt::Display for AlgorithmKind {
@@ -34,6 +36,7 @@ impl fmt::Display for AlgorithmKind {
             Self::Cipher => "cipher",
             Self::Mac => "MAC",
             Self::Compression => "compression",
+            Self::Signature => "signature algorithm",
         })
     }
 }
@@ -48,6 +51,7 @@ impl AlgorithmKind {
             Self::Cipher => "Ciphers",
             Self::Mac => "MACs",
             Self::Compression => "Compression",
+            Self::Signature => "PubkeyAcceptedAlgorithms",
         }
     }
 }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use ssh_crypto::agree::DhGroup;
-use ssh_keys::{Certificate, PrivateKey};
+use ssh_keys::{Certificate, PrivateKey, public::MIN_RSA_BITS};
 
 use crate::{ident::Identification, limits::Limits, preferences::Preferences};
 
@@ -28,6 +28,9 @@ pub struct Config {
     /// packets behind the first key exchange (CVE-2023-48795); only tests of old peers turn it
     /// off.
     pub strict_kex: bool,
+    /// Client: the smallest RSA key of a host, or of the authority that certified it, in bits.
+    /// 2048 unless asked for; less than 1024 are not to be had. (OpenSSH's `RequiredRSASize`.)
+    pub min_rsa_bits: usize,
     /// Client: whether the first message of the key exchange follows the first `KEXINIT` at once,
     /// for the method that is preferred most (RFC 4253 §7). That saves a round trip with a server
     /// whose most preferred method and host key algorithm are ours, too; any other server drops
@@ -47,6 +50,7 @@ impl Default for Config {
             host_certificates: Vec::new(),
             groups: Vec::new(),
             strict_kex: true,
+            min_rsa_bits: MIN_RSA_BITS,
             guess_kex: false,
         }
     }

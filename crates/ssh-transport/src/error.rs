@@ -3,6 +3,7 @@
 use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
+use ssh_keys::public::{MAX_RSA_BITS, SMALLEST_RSA_BITS};
 use ssh_wire::{DecodeError, DisconnectReason, Fault, PeerText, Rule};
 
 use crate::{algorithm::AlgorithmKind, event::Disconnect, remedy::Remedy};
@@ -22,6 +23,14 @@ pub enum Error {
     NoCommonAlgorithm(Box<NoCommonAlgorithm>),
     /// The peer speaks another version of SSH; this is its identification.
     UnsupportedVersion(PeerText),
+    /// The host key, or that of the authority over it, is an RSA key of a size that nobody asked
+    /// for.
+    RsaHostKeySize {
+        /// What it has.
+        bits: usize,
+        /// The least it may have ([`Config::min_rsa_bits`](crate::Config::min_rsa_bits)).
+        required: usize,
+    },
     /// The host key was refused.
     HostKeyRefused,
     /// The answer about a host key belongs to another connection or was given already.
@@ -55,9 +64,10 @@ impl Error {
             Self::InvalidMessage(_) | Self::PeerMisbehaved(_) | Self::TooMuchHeldOutput => {
                 Fault::Peer
             }
-            Self::NoCommonAlgorithm(_) | Self::UnsupportedVersion(_) | Self::HostKeyRefused => {
-                Fault::Policy
-            }
+            Self::NoCommonAlgorithm(_)
+            | Self::UnsupportedVersion(_)
+            | Self::RsaHostKeySize { .. }
+            | Self::HostKeyRefused => Fault::Policy,
             Self::WrongHostKeyAnswer
             | Self::SigningFailed
             | Self::Closed
@@ -96,6 +106,7 @@ impl Error {
             Self::NoCommonAlgorithm(_)
             | Self::SigningFailed
             | Self::RekeyTimedOut
+            | Self::RsaHostKeySize { .. }
             | Self::UnusableKeys => Some(DisconnectReason::KEY_EXCHANGE_FAILED),
             Self::UnsupportedVersion(_) => Some(DisconnectReason::PROTOCOL_VERSION_NOT_SUPPORTED),
             Self::HostKeyRefused | Self::WrongHostKeyAnswer => {
@@ -116,6 +127,21 @@ impl fmt::Display for Error {
             Self::NoCommonAlgorithm(error) => error.fmt(f),
             Self::UnsupportedVersion(found) => {
                 write!(f, "the peer does not speak SSH 2: it identified itself as {found:?}")
+            }
+            Self::RsaHostKeySize { bits, required } => {
+                write!(
+                    f,
+                    "the host key is an RSA key of {bits} bits, allowed are {required} to \
+                     {MAX_RSA_BITS}"
+                )?;
+                if (SMALLEST_RSA_BITS..*required).contains(bits) {
+                    write!(
+                        f,
+                        "; RequiredRSASize={bits} would allow it, at a cost: who can factor it can \
+                         pretend to be the server"
+                    )?;
+                }
+                Ok(())
             }
             Self::HostKeyRefused => f.write_str("the server's host key was refused"),
             Self::WrongHostKeyAnswer => f.write_str("no host key was waiting for this answer"),

@@ -60,6 +60,9 @@ fn algorithms(names: &[u8]) -> Result<Vec<SignatureAlgorithm>, DecodeError> {
     let mut list = Vec::new();
     let known = names.ok_or(error)?.iter().flat_map(|name| {
         let both = if name == RUN_TOGETHER.0 { &RUN_TOGETHER.1[..] } else { &[] };
+        // Known by this name only here: RSA with SHA-1 is used by those who ask for it.
+        #[cfg(feature = "legacy")]
+        let both = if name == "ssh-rsa" { &[SignatureAlgorithm::RsaSha1][..] } else { both };
         SignatureAlgorithm::from_name(name).into_iter().chain(both.iter().copied())
     });
     for algorithm in known {

@@ -125,6 +125,7 @@ pub struct Preferences {
     ciphers: List<CipherAlgorithm>,
     macs: List<MacAlgorithm>,
     compression: List<CompressionAlgorithm>,
+    user_keys: List<HostKeyAlgorithm>,
 }
 
 impl Preferences {
@@ -143,6 +144,7 @@ impl Preferences {
             ciphers,
             macs: List::usual(),
             compression: List::usual(),
+            user_keys: List::sound(),
         }
     }
 
@@ -234,6 +236,24 @@ impl Preferences {
         Ok(())
     }
 
+    /// What a client's user may sign with to log in, and what with a certificate: all that is not
+    /// weak, unless something else is set.
+    #[must_use]
+    pub const fn user_keys(&self) -> &List<HostKeyAlgorithm> {
+        &self.user_keys
+    }
+
+    /// Sets what a client's user may sign with (`PubkeyAcceptedAlgorithms`); see
+    /// [`set_kex`](Self::set_kex). With `+ssh-rsa` an RSA key signs with SHA-1 as well, after the
+    /// others, for servers that know nothing else.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_user_keys(&mut self, names: &str) -> Result<(), PreferencesError> {
+        self.user_keys = self.user_keys.edited(names).map_err(PreferencesError::of_signatures)?;
+        Ok(())
+    }
+
     /// Moves algorithms of these key types to the front: a client asks for the kind of key that
     /// it knows of a host.
     pub fn prefer_host_key_types(&mut self, types: &[KeyType]) {
@@ -266,6 +286,17 @@ pub enum PreferencesError {
         /// Of which kind.
         kind: AlgorithmKind,
     },
+}
+
+impl PreferencesError {
+    /// The same about a list of signature algorithms, which have the names of host keys.
+    fn of_signatures(self) -> Self {
+        let kind = AlgorithmKind::Signature;
+        match self {
+            Self::Unknown(error) => Self::Unknown(UnknownAlgorithm { kind, ..error }),
+            Self::Empty { .. } => Self::Empty { kind },
+        }
+    }
 }
 
 /// A name that stands for nothing this crate has.

@@ -59,7 +59,7 @@ impl Remedy {
             AlgorithmKind::HostKey => spelled::<HostKeyAlgorithm>(name),
             AlgorithmKind::Cipher => spelled::<CipherAlgorithm>(name),
             AlgorithmKind::Mac => spelled::<MacAlgorithm>(name),
-            AlgorithmKind::Compression => return None,
+            AlgorithmKind::Compression | AlgorithmKind::Signature => return None,
         };
         let weak = WEAK.iter().find(|(of, weak, _)| *of == kind && *weak == name);
         let name = known.or(weak.map(|(_, name, _)| *name))?;

@@ -7,6 +7,7 @@ mod files;
 mod host_keys;
 mod login;
 mod loss;
+mod old_rsa;
 mod transfers;
 
 use std::time::Duration;

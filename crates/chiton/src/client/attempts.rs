@@ -8,7 +8,7 @@ use ssh_auth::{
     method::Method,
     record,
 };
-use ssh_keys::{Certificate, Identity, PublicKey};
+use ssh_keys::{Certificate, Identity, PublicKey, ReadLimits};
 use ssh_transport::HostKeyOffer;
 use ssh_wire::PeerText;
 
@@ -104,6 +104,8 @@ impl HostProof {
 pub(super) struct Login<'a> {
     pub(super) user: &'a str,
     pub(super) host: &'a str,
+    /// The smallest RSA key in a file that may be used.
+    pub(super) min_rsa_bits: usize,
     pub(super) proof: &'a HostProof,
 }
 
@@ -257,8 +259,9 @@ impl<'a> Attempts<'a> {
         path: PathBuf,
         asking: Option<Asking>,
     ) -> Result<Option<Vec<Credential>>, Error> {
+        let limits = ReadLimits::USUAL.with_min_rsa_bits(self.login.min_rsa_bits);
         let (file, certificate) = blocking(move || {
-            let file = key_file::read(&path)?;
+            let file = key_file::read(&path, &limits)?;
             let certificate = key_file::certificate(&path);
             Ok::<_, Error>((file, certificate))
         })
@@ -292,7 +295,7 @@ impl<'a> Attempts<'a> {
     async fn ask_for(&mut self, identity: &Identity) -> Result<Outcome, Error> {
         let sent = self.front.with_authenticator(|auth, out| {
             let key_type = identity.key().key_type();
-            match auth.algorithms_for(key_type).first() {
+            match auth.algorithms_for(identity).first() {
                 Some(&algorithm) => auth.ask_identity(identity, algorithm, out),
                 None => Err(RequestError::NoAlgorithm { key_type }),
             }

@@ -137,6 +137,14 @@ impl<Stage> Builder<Stage> {
         self
     }
 
+    /// The smallest RSA key, in bits, of a host, of the authority over it, and in a key file of the
+    /// user: 2048 unless said otherwise, for smaller ones can be factored. Old devices have keys of
+    /// 1024 bits, and no less is to be had. (OpenSSH's `RequiredRSASize`.)
+    pub const fn required_rsa_size(mut self, bits: usize) -> Self {
+        self.config.min_rsa_bits = bits;
+        self
+    }
+
     /// How much the peer can make this program hold.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -244,6 +252,7 @@ impl Builder<Ready> {
         let offered = config.preferences.host_keys().as_slice();
         known.retain(|known| offered.iter().any(|algorithm| algorithm.key_type() == *known));
 
+        let min_rsa_bits = config.min_rsa_bits;
         let (mut session, inbound) = Session::client(
             Arc::new(config),
             &user,
@@ -280,7 +289,7 @@ impl Builder<Ready> {
                 _ => {}
             }
         }
-        let login = Login { user: &user, host: &host, proof: &proof };
+        let login = Login { user: &user, host: &host, min_rsa_bits, proof: &proof };
         Attempts::new(&front, &mut budget, login, on_banner.as_deref()).run(auth).await?;
         let session = front.connection.shared.with(|state| state.session.id().cloned());
         if let Some(session) = session.filter(|_| host_keys.learns())

@@ -10,7 +10,7 @@ use std::{
 
 use ssh_crypto::rng::SystemRng;
 use ssh_keys::{
-    Fingerprint, Identity, KeyType, PublicKey,
+    Fingerprint, Identity, KeyType, PublicKey, SignatureAlgorithm,
     certificate::CertificateError,
     known_hosts::{
         self, CertificateVerdict, Document, HostName, KnownHosts, KnownKey, LineMarker, Verdict,
@@ -43,6 +43,8 @@ pub struct HostKeys {
     on_remember: Option<OnRemember>,
     dns: Option<Dns>,
     learn: Option<Learn>,
+    /// What authorities may sign with; everything sound if not said.
+    authorities: Option<Arc<[SignatureAlgorithm]>>,
 }
 
 /// Asks the DNS for the fingerprints of a host.
@@ -114,6 +116,7 @@ impl HostKeys {
             on_remember: None,
             dns: None,
             learn: None,
+            authorities: None,
         }
     }
 
@@ -316,6 +319,13 @@ impl HostKeys {
         }
     }
 
+    /// Believes only certificates that an authority has signed with one of these algorithms
+    /// (OpenSSH's `CASignatureAlgorithms`). Unless said, all are believed that are not weak.
+    pub fn ca_signature_algorithms(mut self, algorithms: &[SignatureAlgorithm]) -> Self {
+        self.authorities = Some(algorithms.into());
+        self
+    }
+
     /// Whether an authority is known that could have certified the host's key.
     pub(super) fn knows_authority(&self, host: &HostName) -> bool {
         match &self.source {
@@ -363,7 +373,10 @@ impl HostKeys {
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |elapsed| elapsed.as_secs());
-        match lock(hosts).lookup_certificate(host, certificate, now) {
+        let is_acceptable = |algorithm: SignatureAlgorithm| {
+            self.authorities.as_ref().is_none_or(|allowed| allowed.contains(&algorithm))
+        };
+        match lock(hosts).lookup_certificate_with(host, certificate, now, is_acceptable) {
             CertificateVerdict::Certified { .. } => Ok(None),
             CertificateVerdict::NotCertified(error) => Ok(Some(Uncertified::Because(error))),
             CertificateVerdict::Revoked { source, line } => {

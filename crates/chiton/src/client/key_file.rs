@@ -8,7 +8,7 @@ use std::{
 };
 
 use ssh_crypto::Secret;
-use ssh_keys::{Certificate, PrivateKey, PrivateKeyError, PublicKey};
+use ssh_keys::{Certificate, PrivateKey, PrivateKeyError, PublicKey, ReadLimits};
 
 use crate::error::{Error, KeyFileError};
 
@@ -36,6 +36,7 @@ pub(super) struct EncryptedKey {
     path: PathBuf,
     text: Secret<Vec<u8>>,
     public: PublicKey,
+    limits: ReadLimits,
 }
 
 fn unusable(path: &Path, kind: PrivateKeyError) -> Error {
@@ -43,10 +44,10 @@ fn unusable(path: &Path, kind: PrivateKeyError) -> Error {
 }
 
 /// Reads a key file. May block on the disk.
-pub(super) fn read(path: &Path) -> Result<KeyFile, Error> {
+pub(super) fn read(path: &Path, limits: &ReadLimits) -> Result<KeyFile, Error> {
     let text = read_bounded(path, MAX_KEY_FILE);
     let text = Secret::new(text.map_err(|error| Error::local("read the key file", path, error))?);
-    match PrivateKey::parse(text.expose(), None) {
+    match PrivateKey::parse_with(text.expose(), None, limits) {
         Ok(key) => Ok(KeyFile::Plain(key)),
         Err(PrivateKeyError::Encrypted) => {
             let public = match PrivateKey::parse_public(text.expose()) {
@@ -54,7 +55,8 @@ pub(super) fn read(path: &Path) -> Result<KeyFile, Error> {
                 public => public,
             };
             let public = public.map_err(|kind| unusable(path, kind))?;
-            Ok(KeyFile::Encrypted(EncryptedKey { path: path.to_owned(), text, public }))
+            let (path, limits) = (path.to_owned(), *limits);
+            Ok(KeyFile::Encrypted(EncryptedKey { path, text, public, limits }))
         }
         Err(kind) => Err(unusable(path, kind)),
     }
@@ -108,7 +110,7 @@ impl EncryptedKey {
         for _ in 0..asking.times {
             let Some(secret) = (asking.ask)(&question) else { break };
             let passphrase = secret.expose().as_bytes();
-            match PrivateKey::parse(self.text.expose(), Some(passphrase)) {
+            match PrivateKey::parse_with(self.text.expose(), Some(passphrase), &self.limits) {
                 Ok(key) if *key.public() != self.public => {
                     return Err(unusable(&self.path, PrivateKeyError::Mismatch));
                 }
@@ -147,7 +149,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("id");
         std::fs::write(&path, ENCRYPTED).unwrap();
-        match read(&path).unwrap() {
+        match read(&path, &ReadLimits::USUAL).unwrap() {
             KeyFile::Encrypted(key) => key,
             KeyFile::Plain(_) => panic!("it has no passphrase"),
         }

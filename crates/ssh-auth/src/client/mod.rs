@@ -52,6 +52,8 @@ pub struct Authenticator {
     session: SessionId,
     /// What the server said it takes; none if it did not say.
     sig_algs: Option<Vec<SignatureAlgorithm>>,
+    /// What may be signed with, and whether with a certificate; everything sound if not said.
+    allowed: Option<Vec<(SignatureAlgorithm, bool)>>,
     phase: Phase,
     ended: Option<AuthError>,
     in_flight: Option<InFlight>,
@@ -107,6 +109,7 @@ impl Authenticator {
             user: user.into(),
             session: session.clone(),
             sig_algs,
+            allowed: None,
             phase: Phase::Service,
             ended: None,
             in_flight: None,

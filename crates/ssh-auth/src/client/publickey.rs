@@ -3,10 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use ssh_keys::{
-    Certificate, Identity, PrivateKey, PublicKey,
-    algorithm::{KeyType, SignatureAlgorithm},
-};
+use ssh_keys::{Certificate, Identity, PrivateKey, PublicKey, algorithm::SignatureAlgorithm};
 use ssh_wire::{Message, Outbox};
 
 use super::{Authenticator, InFlight, RequestError};
@@ -85,18 +82,34 @@ pub(super) struct KeyInFlight {
 }
 
 impl Authenticator {
-    /// The signature algorithms to use with a key of this type, best first.
+    /// The signature algorithms to use with a key or certificate, best first.
     ///
     /// Where the server has named those it takes (RFC 8308 §3.1), only those; where it has not,
-    /// all there are, for trial and error. SHA-1 is never among them.
+    /// all there are, for trial and error. SHA-1 is among them for those who
+    /// [allow](Self::allow_only) it.
     #[must_use]
-    pub fn algorithms_for(&self, key_type: KeyType) -> Vec<SignatureAlgorithm> {
-        key_type
-            .signature_algorithms()
-            .iter()
-            .copied()
-            .filter(|a| self.sig_algs.as_ref().is_none_or(|taken| taken.contains(a)))
-            .collect()
+    pub fn algorithms_for(&self, identity: &Identity) -> Vec<SignatureAlgorithm> {
+        let key_type = identity.key().key_type();
+        let is_certificate = identity.certificate().is_some();
+        let mut algorithms = match &self.allowed {
+            None => key_type.signature_algorithms().to_vec(),
+            Some(allowed) => allowed
+                .iter()
+                .filter(|(algorithm, certificate)| {
+                    algorithm.key_type() == key_type && *certificate == is_certificate
+                })
+                .map(|(algorithm, _)| *algorithm)
+                .collect(),
+        };
+        algorithms.retain(|a| self.sig_algs.as_ref().is_none_or(|taken| taken.contains(a)));
+        algorithms
+    }
+
+    /// Signs with these algorithms and no others, in this order of preference; those that are
+    /// marked go with certificates, and the others with keys (`PubkeyAcceptedAlgorithms` of
+    /// OpenSSH). Unless said, everything is used that is not weak.
+    pub fn allow_only(&mut self, algorithms: Vec<(SignatureAlgorithm, bool)>) {
+        self.allowed = Some(algorithms);
     }
 
     /// Signs a request with the key and sends it, without asking first whether the key would do.
@@ -139,7 +152,7 @@ impl Authenticator {
         if self.used.iter().any(|used| used.identity == identity) {
             return Err(RequestError::AlreadyTried);
         }
-        let algorithms = self.algorithms_for(public.key_type());
+        let algorithms = self.algorithms_for(&identity);
         if algorithms.is_empty() {
             let key = KeyAttempt { fingerprint: public.fingerprint(), algorithm: None };
             self.record.begin(Method::PublicKey, Some(key), Outcome::NoAlgorithm);

@@ -229,6 +229,26 @@ fn rsa_is_tried_with_both_hashes_where_the_server_names_nothing() {
 }
 
 #[test]
+fn only_what_is_allowed_is_signed_with() {
+    let key = key(KeyType::Rsa, 3);
+    let mut pair = Pair::new(both(), deciding(|_| false));
+    pair.client.allow_only(vec![
+        (SignatureAlgorithm::RsaSha512, true),
+        (SignatureAlgorithm::RsaSha256, false),
+    ]);
+    pair.client.try_key(&key, &mut pair.to_server).unwrap();
+    assert!(matches!(pair.event(), AuthEvent::Failed { .. }));
+    let attempts = &pair.client.record().attempts;
+    let used: Vec<_> = attempts.iter().map(|it| it.key.as_ref().unwrap().algorithm).collect();
+    assert_eq!(used, [Some(SignatureAlgorithm::RsaSha256)]);
+
+    let mut pair = Pair::new(both(), deciding(|_| true));
+    pair.client.allow_only(vec![(SignatureAlgorithm::Ed25519, false)]);
+    let refused = pair.client.try_key(&key, &mut pair.to_server);
+    assert_eq!(refused, Err(RequestError::NoAlgorithm { key_type: KeyType::Rsa }));
+}
+
+#[test]
 fn a_key_of_a_type_that_the_server_does_not_take_is_not_sent_and_is_on_record() {
     let key = key(KeyType::Ed25519, 1);
     let mut pair = Pair::new(both(), deciding(|_| true));

@@ -348,11 +348,20 @@ impl Identity {
     /// # Errors
     /// As [`Certificate::from_blob`] and [`PublicKey::from_blob`].
     pub fn from_blob(blob: &[u8]) -> Result<Self, CertificateError> {
+        Self::from_blob_of_bits(blob, MIN_RSA_BITS)
+    }
+
+    /// As [`Self::from_blob`], for those who have asked for other RSA keys; see
+    /// [`PublicKey::from_blob_of_bits`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_blob_of_bits(blob: &[u8], min_rsa_bits: usize) -> Result<Self, CertificateError> {
         let name = Reader::new("public key", blob).field("type").string()?;
         if core::str::from_utf8(name).ok().and_then(KeyType::certificate_spelled).is_some() {
-            Certificate::from_blob(blob).map(Self::Certificate)
+            Certificate::from_blob_of_bits(blob, min_rsa_bits).map(Self::Certificate)
         } else {
-            Ok(Self::Key(PublicKey::from_blob(blob)?))
+            Ok(Self::Key(PublicKey::from_blob_of_bits(blob, min_rsa_bits)?))
         }
     }
 

@@ -25,7 +25,7 @@ pub use self::{
     host_name::{HostName, InvalidHostName, MAX_HOST_NAME_LEN},
 };
 use crate::{
-    Fingerprint, KeyType, PublicKey, SkippedLine, base64,
+    Fingerprint, KeyType, PublicKey, SignatureAlgorithm, SkippedLine, base64,
     certificate::{Certificate, CertificateError},
     line::lines,
 };
@@ -194,6 +194,17 @@ impl KnownHosts {
         certificate: &Certificate,
         now: u64,
     ) -> CertificateVerdict {
+        self.lookup_certificate_with(host, certificate, now, |_| true)
+    }
+
+    /// As [`Self::lookup_certificate`], with fewer algorithms by which authorities may have signed.
+    pub fn lookup_certificate_with(
+        &self,
+        host: &HostName,
+        certificate: &Certificate,
+        now: u64,
+        is_acceptable: impl FnOnce(SignatureAlgorithm) -> bool,
+    ) -> CertificateVerdict {
         let mut authority = None;
         for entry in self.about(host) {
             let LineKey::Usable(key) = &entry.line.key else { continue };
@@ -208,7 +219,7 @@ impl KnownHosts {
             }
         }
         let verdict = certificate
-            .verify(|_| authority.is_some())
+            .verify_with(|_| authority.is_some(), is_acceptable)
             .and_then(|trusted| trusted.for_host(host.host(), now));
         match (verdict, authority) {
             (Ok(()), Some(entry)) => CertificateVerdict::Certified {

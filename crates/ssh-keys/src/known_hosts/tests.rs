@@ -7,7 +7,7 @@ use ssh_crypto::rng::SeededRng;
 
 use super::*;
 use crate::{
-    KeyError, LineError, PrivateKey, SignatureAlgorithm,
+    LineError, PrivateKey,
     certificate::{CertificateRequest, Role},
     line::MAX_LINE_LEN,
     pattern,
@@ -69,10 +69,8 @@ fn invalid_lines_of_openssh_are_skipped_and_listed() {
     let invalid: Vec<_> =
         hosts.skipped().iter().filter(|skipped| skipped.line >= first_invalid).collect();
     assert_eq!(invalid.len(), text.lines().count() + 1 - first_invalid, "{invalid:#?}");
-    for skipped in hosts.skipped().iter().filter(|skipped| skipped.line < first_invalid) {
-        let expected = LineError::Key(KeyError::RsaModulusSize { bits: 1024 });
-        assert_eq!(skipped.reason, expected, "{skipped}");
-    }
+    // The keys of 1024 bits above are known, though they are not enough unless asked for.
+    assert_eq!(invalid.len(), hosts.skipped().len());
     assert_eq!(
         invalid[0].to_string(),
         format!("file:{first_invalid}: \"@what\" is neither \"@revoked\" nor \"@cert-authority\"")

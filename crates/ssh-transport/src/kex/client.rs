@@ -6,7 +6,7 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use ssh_crypto::{hash::Digest, rng::Rng};
-use ssh_keys::Identity;
+use ssh_keys::{Identity, KeyError, certificate::CertificateError};
 use ssh_wire::Message;
 
 use super::{
@@ -74,12 +74,12 @@ impl AwaitReply {
         Ok(KexEcdhReply { host_key, server_public, signature })
     }
 
-    /// Checks the server's answer.
-    pub(crate) fn finish(self, payload: &[u8]) -> Result<Proven, Error> {
+    /// Checks the server's answer. An RSA key has at least so many bits.
+    pub(crate) fn finish(self, payload: &[u8], min_rsa_bits: usize) -> Result<Proven, Error> {
         let reply = self.parse(payload)?;
         let algorithm = self.negotiated.host_key;
-        let host_key =
-            Identity::from_blob(reply.host_key).map_err(|_| PeerMisbehaved::BadHostKey)?;
+        let host_key = Identity::from_blob_of_bits(reply.host_key, min_rsa_bits)
+            .map_err(|error| bad_host_key(&error, min_rsa_bits))?;
         if host_key.key().key_type() != algorithm.key_type()
             || host_key.certificate().is_some() != algorithm.is_certificate()
         {
@@ -100,6 +100,17 @@ impl AwaitReply {
             .map_err(|_| PeerMisbehaved::BadHostKeySignature)?;
         let signature = reply.signature.into();
         Ok(Proven { host_key, signature, exchange_hash, secret })
+    }
+}
+
+/// A key that is only too small is nobody's fault.
+const fn bad_host_key(error: &CertificateError, required: usize) -> Error {
+    match error {
+        CertificateError::Key(KeyError::RsaModulusSize { bits })
+        | CertificateError::Authority(KeyError::RsaModulusSize { bits }) => {
+            Error::RsaHostKeySize { bits: *bits, required }
+        }
+        _ => Error::PeerMisbehaved(PeerMisbehaved::BadHostKey),
     }
 }
 

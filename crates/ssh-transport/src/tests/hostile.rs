@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use ssh_crypto::rng::SeededRng;
-use ssh_keys::{KeyType, PrivateKey};
+use ssh_keys::{KeyType, PrivateKey, public::MIN_RSA_BITS};
 use ssh_wire::{DisconnectReason, Encode, Message, NameList, Outbox, Rest, Time};
 
 use crate::{
@@ -145,7 +145,7 @@ impl Guesser {
             return Err(error.clone());
         }
         let reply = packets(&server.output()).remove(0);
-        state.finish(&reply).map(|_| ())
+        state.finish(&reply, MIN_RSA_BITS).map(|_| ())
     }
 }
 

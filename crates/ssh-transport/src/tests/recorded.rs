@@ -10,6 +10,7 @@ use ssh_crypto::{
     hash::digest,
     kem::{MlKem768, Sntrup761},
 };
+use ssh_keys::public::MIN_RSA_BITS;
 use ssh_wire::{Encode, Message, MpInt};
 
 use crate::{
@@ -230,7 +231,7 @@ fn recorded_exchanges_lead_to_the_recorded_hash_and_signature() {
         let whole = bytes(&kex["exchange_hash_input"]);
         assert_eq!(digest(algorithm, &whole).as_bytes(), bytes(&kex["H"]), "{name}");
         let payload = reply(&kex);
-        let proven = state.finish(&payload).unwrap();
+        let proven = state.finish(&payload, MIN_RSA_BITS).unwrap();
         assert_eq!(proven.secret.encoded(), bytes(&kex["K_encoded"]), "{name}");
         assert_eq!(proven.exchange_hash.as_bytes(), bytes(&kex["H"]), "{name}");
         assert_eq!(proven.host_key.blob(), bytes(&kex["K_S"]), "{name}");
@@ -263,10 +264,10 @@ fn a_reply_with_any_bit_changed_is_refused() {
     for at in 0..good.len() {
         let mut bad = good.clone();
         bad[at] ^= 1 << (at % 8);
-        assert!(exchange(&kex).finish(&bad).is_err(), "byte {at}");
+        assert!(exchange(&kex).finish(&bad, MIN_RSA_BITS).is_err(), "byte {at}");
     }
     for end in 0..good.len() {
-        assert!(exchange(&kex).finish(&good[..end]).is_err(), "cut to {end}");
+        assert!(exchange(&kex).finish(&good[..end], MIN_RSA_BITS).is_err(), "cut to {end}");
     }
 }
 
@@ -279,7 +280,7 @@ fn a_host_key_of_another_type_than_negotiated_is_refused_before_it_is_used() {
     negotiated.host_key = HostKeyAlgorithm::RsaSha512;
     let share = share(&kex, negotiated.kex);
     let state = AwaitReply::with_share(negotiated, transcript(&kex, &kex), share, None);
-    let error = state.finish(&payload).err().unwrap();
+    let error = state.finish(&payload, MIN_RSA_BITS).err().unwrap();
     assert_eq!(error, Error::PeerMisbehaved(PeerMisbehaved::WrongHostKeyType));
 }
 

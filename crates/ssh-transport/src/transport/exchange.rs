@@ -200,7 +200,7 @@ impl Transport {
         payload: &Payload,
     ) -> Result<Option<Event>, Error> {
         let negotiated = state.negotiated.clone();
-        let proven = state.finish(payload.bytes())?;
+        let proven = state.finish(payload.bytes(), self.config.min_rsa_bits)?;
         if self.host_key.as_ref().is_some_and(|known| known != proven.host_key.key()) {
             return Err(PeerMisbehaved::HostKeyChanged.into());
         }
