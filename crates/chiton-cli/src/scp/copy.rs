@@ -45,7 +45,7 @@ impl Session {
             resumable: false,
             pace: settings.pace,
         };
-        Ok(Self { host: host.clone(), remote: Remote::relative(sftp), other, flags, manner })
+        Ok(Self { host: host.clone(), remote: Remote::new(sftp), other, flags, manner })
     }
 
     /// The session with a host: the one that is there, or a new one.

@@ -133,6 +133,42 @@ pub(crate) enum Command {
     Version,
 }
 
+impl Command {
+    /// True if what it does depends on the current directory of the other side.
+    pub(crate) fn is_relative(&self) -> bool {
+        let relative = |word: &Word| !word.is_absolute();
+        let or_here = |word: &Option<Word>| word.as_ref().is_none_or(relative);
+        match self {
+            Self::Cd(_) | Self::Pwd => true,
+            Self::Df { path, .. } | Self::Ls { path, .. } => or_here(path),
+            Self::Put { remote, .. } => or_here(remote),
+            Self::Get { remote: path, .. }
+            | Self::Chmod { path, .. }
+            | Self::Chown { path, .. }
+            | Self::Mkdir(path)
+            | Self::Rm(path)
+            | Self::Rmdir(path)
+            // What a symbolic link says is not a path from the current directory.
+            | Self::Ln { symbolic: true, link: path, .. } => relative(path),
+            Self::Copy { from, to } | Self::Rename { from, to, .. } => {
+                relative(from) || relative(to)
+            }
+            Self::Ln { symbolic: false, target, link } => relative(target) || relative(link),
+            Self::Nothing
+            | Self::Bye
+            | Self::Help
+            | Self::Lcd(_)
+            | Self::Lls(_)
+            | Self::Lmkdir(_)
+            | Self::Lpwd
+            | Self::Lumask(_)
+            | Self::Progress
+            | Self::Shell(_)
+            | Self::Version => false,
+        }
+    }
+}
+
 /// A line that is no command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CommandError {
@@ -464,6 +500,23 @@ mod tests {
         assert_eq!(both("@pwd"), (false, true, Command::Pwd));
         assert_eq!(both("-@ pwd"), (true, true, Command::Pwd));
         assert_eq!(both("@-pwd"), (true, true, Command::Pwd));
+    }
+
+    #[test]
+    fn only_paths_from_the_current_directory_on_need_it() {
+        let relative = |line: &str| command(line).unwrap().is_relative();
+        for line in [
+            "get /a b", "put a /b", "ls /", "df /", "rm /a", "mkdir /a", "rename /a /b", "lcd x",
+            "ln /a /b", "symlink a /b", "chmod 600 /a", "copy /a /b", "bye", "!ls",
+        ] {
+            assert!(!relative(line), "{line}");
+        }
+        for line in [
+            "get a b", "put a", "put a b", "ls", "ls a", "df", "cd /a", "pwd", "rename /a b",
+            "rename a /b", "ln a /b", "symlink /a b", "chown 0 a", "copy a /b", "rmdir a",
+        ] {
+            assert!(relative(line), "{line}");
+        }
     }
 
     #[test]

@@ -55,6 +55,12 @@ pub(crate) struct Interpreter {
 impl Interpreter {
     /// Carries out one command. What goes wrong is said.
     pub(crate) async fn run(&mut self, command: Command) -> Outcome {
+        if command.is_relative()
+            && let Err(failure) = self.remote.settle().await
+        {
+            say!(Error, "{failure}");
+            return Outcome::Failed;
+        }
         let result = match command {
             Command::Nothing => Ok(Outcome::Done),
             Command::Bye => Ok(Outcome::Quit),

@@ -202,7 +202,11 @@ async fn run(invocation: Invocation) -> Result<u8> {
             None => say!(Info, "Connected."),
         }
     }
-    let remote = Remote::new(sftp).await?;
+    let mut remote = Remote::new(sftp);
+    if lines.is_interactive() {
+        // Names are completed from there.
+        remote.settle().await?;
+    }
     // Errors of commands are the purpose of the program, not diagnostics of the connection.
     if log::level() < Level::Error {
         log::set_level(Level::Error);
@@ -316,6 +320,9 @@ impl Session {
         // pattern was meant as one.
         let words = words::split(path).ok().filter(|words| words.len() == 1);
         let word = words.and_then(|mut words| words.pop()).unwrap_or_else(|| Word::literal(path));
+        if !word.is_absolute() {
+            self.interpreter.remote.settle().await?;
+        }
         let absolute = self.interpreter.remote.path(&word);
         let attrs = self.interpreter.remote.sftp.metadata(absolute.clone()).await;
         let outcome = if attrs.is_ok_and(|attrs| attrs.is_dir()) && local.is_none() {

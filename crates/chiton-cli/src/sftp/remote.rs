@@ -17,9 +17,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Remote {
     pub(crate) sftp: Sftp,
-    /// Absolute, as the server spells it.
+    /// Absolute, as the server spells it; empty as long as nobody needed it. Paths are the
+    /// server's to complete then.
     pub(crate) directory: Vec<u8>,
-    /// Where the session began.
+    /// Where the session began; empty if that is not known.
     start: Vec<u8>,
 }
 
@@ -29,14 +30,19 @@ pub(crate) fn explain(error: chiton::Error) -> Failure {
 }
 
 impl Remote {
-    pub(crate) async fn new(sftp: Sftp) -> Result<Self> {
-        let start = sftp.canonicalize(".").await.map_err(explain)?.into_bytes();
-        Ok(Self { sftp, directory: start.clone(), start })
+    /// A session whose current directory nobody has asked for: on a long link the question takes
+    /// time, and paths that begin at the root do not need it.
+    pub(crate) const fn new(sftp: Sftp) -> Self {
+        Self { sftp, directory: Vec::new(), start: Vec::new() }
     }
 
-    /// A session whose paths are the server's to complete: without a current directory.
-    pub(crate) fn relative(sftp: Sftp) -> Self {
-        Self { sftp, directory: Vec::new(), start: Vec::new() }
+    /// Asks where the session begins, unless that is known.
+    pub(crate) async fn settle(&mut self) -> Result<()> {
+        if self.start.is_empty() {
+            self.start = self.sftp.canonicalize(".").await.map_err(explain)?.into_bytes();
+            self.directory.clone_from(&self.start);
+        }
+        Ok(())
     }
 
     /// The path of a word, from the current directory on.
@@ -45,7 +51,7 @@ impl Remote {
     }
 
     fn absolute(&self, word: &Word) -> Word {
-        if word.bytes().first() == Some(&b'/') {
+        if word.is_absolute() {
             word.clone()
         } else {
             word.with_prefix(&glob::join(&self.directory, b""))
@@ -59,7 +65,7 @@ impl Remote {
 
     /// A path as it is shown: without the current directory in front, unless the user wrote it.
     pub(crate) fn shorten<'a>(&self, path: &'a [u8], word: Option<&Word>) -> &'a [u8] {
-        if word.is_some_and(|word| word.bytes().first() == Some(&b'/')) {
+        if word.is_some_and(Word::is_absolute) {
             return path;
         }
         let prefix = glob::join(&self.directory, b"");

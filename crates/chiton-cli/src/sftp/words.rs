@@ -52,6 +52,11 @@ impl Word {
         word
     }
 
+    /// True for a path that begins at the root.
+    pub(crate) fn is_absolute(&self) -> bool {
+        self.bytes().first() == Some(&b'/')
+    }
+
     /// The text with quotes and backslashes taken away.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes

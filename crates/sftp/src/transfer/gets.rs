@@ -228,7 +228,7 @@ impl Gets {
     }
 
     fn next_read(&mut self, now: Time) -> Option<GetStep> {
-        if self.held >= self.pipe.target() || !self.pace.is_open(now) {
+        if self.held >= self.pipe.target() || self.opens_at(now).is_some() {
             return None;
         }
         while let Some(&item) = self.reading.front() {
@@ -267,10 +267,14 @@ impl Gets {
     }
 
     /// When something can be asked for again that has to wait now because of
-    /// [`Options::rate`].
+    /// [`Options::rate`], or because a long link is being filled.
     #[must_use]
     pub fn opens(&self, now: Time) -> Option<Time> {
-        self.pace.opens(now).filter(|_| !self.reading.is_empty())
+        self.opens_at(now).filter(|_| !self.reading.is_empty())
+    }
+
+    fn opens_at(&self, now: Time) -> Option<Time> {
+        self.pace.opens(now).or_else(|| self.pipe.opens(now))
     }
 
     /// Notes that a file or directory was opened.

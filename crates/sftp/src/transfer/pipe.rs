@@ -17,9 +17,17 @@ use super::Options;
 /// before anything was measured, and little enough to be drained in a few seconds on a slow link.
 const START: u64 = 4 * 1024 * 1024;
 
-/// Where it is known, as many bytes as come in it at this rate (in bytes a second), but no more
-/// than twice [`START`].
-const START_RATE: u64 = 100_000_000;
+/// Where it is known, as many bytes as come in it at this rate (in bytes a second), 1 Gbit/s, but
+/// no more than three times [`START`]: what such a link holds at 100 ms.
+const START_RATE: u64 = 125_000_000;
+
+/// On a link of at least this round trip they are asked for at [`START_RATE`], as they would come
+/// from a full link, but for so many that are asked for at once. A server has to keep what it
+/// answers faster than the link takes it, and OpenSSH's copies all that it keeps whenever that
+/// becomes more.
+const LONG: Duration = Duration::from_millis(10);
+const AT_ONCE: u64 = 1024 * 1024;
+const STEP: Duration = Duration::from_millis(1);
 
 /// Bytes under way at least, once the link is measured: on a short one this is some milliseconds,
 /// in which neither side has to wait for the other to be scheduled.
@@ -48,7 +56,13 @@ pub(super) struct Sent {
 pub(super) struct Pipe {
     /// Bytes that shall be under way.
     target: u64,
-    /// What `target` is at least and at most.
+    /// What `target` is until as many bytes were delivered: the first replies tell of a link that
+    /// was empty, and would leave it so.
+    start: u64,
+    /// When the first request was sent, and whether others follow it at [`START_RATE`].
+    began: Option<Time>,
+    paced: bool,
+    /// What `target` is at least and at most, from then on.
     least: u64,
     budget: u64,
     max_requests: usize,
@@ -68,11 +82,14 @@ impl Pipe {
         let budget = options.budget.min(window).max(u64::from(options.request_len));
         let requests = u64::from(options.request_len).saturating_mul(START_REQUESTS);
         let start = options.round_trip.map_or(START, |round_trip| {
-            in_time(START_RATE, round_trip).clamp(LEAST, START.saturating_mul(2))
+            in_time(START_RATE, round_trip).clamp(LEAST, START.saturating_mul(3))
         });
         let start = start.min(requests).min(budget);
         Self {
             target: start,
+            start,
+            began: None,
+            paced: options.round_trip.is_some_and(|time| time >= LONG),
             least: start.min(LEAST),
             budget,
             max_requests: options.max_requests.max(1),
@@ -90,6 +107,14 @@ impl Pipe {
             && (self.requests == 0
                 || self.bytes < self.target
                     && self.bytes.saturating_add(u64::from(len)) <= self.budget)
+    }
+
+    /// When there is to be asked for more, as long as that is not told by replies and not now.
+    pub(super) fn opens(&self, now: Time) -> Option<Time> {
+        let began = self.began.filter(|_| self.paced && self.delivered == 0)?;
+        let due = in_time(START_RATE, now.since(began)).saturating_add(AT_ONCE);
+        (due <= self.bytes && self.bytes < self.target)
+            .then(|| Time::from_epoch(now.since_epoch().saturating_add(STEP)))
     }
 
     /// Bytes that shall be under way.
@@ -118,7 +143,8 @@ impl Pipe {
     }
 
     /// Notes a request for `len` bytes.
-    pub(super) const fn sent(&mut self, len: u32, now: Time) -> Sent {
+    pub(super) fn sent(&mut self, len: u32, now: Time) -> Sent {
+        self.began.get_or_insert(now);
         self.bytes = self.bytes.saturating_add(len as u64);
         self.requests = self.requests.saturating_add(1);
         Sent { at: now, delivered: self.delivered }
@@ -136,7 +162,11 @@ impl Pipe {
         let known = self.rate.saturating_sub(self.rate.checked_div(FORGET).unwrap_or(0));
         self.rate = rate.max(known);
         let full = in_time(self.rate, self.round_trip.unwrap_or_default());
-        self.target = full.saturating_mul(2).clamp(self.least, self.budget);
+        let least = if self.delivered < self.start { self.start } else { self.least };
+        // It grows by no more than was delivered, which is asked for again: twice as much in a
+        // round trip, and not in a moment.
+        let most = self.target.saturating_add(got.into()).min(self.budget);
+        self.target = full.saturating_mul(2).clamp(least, self.budget).min(most);
     }
 }
 
@@ -221,6 +251,16 @@ mod tests {
     const DEFAULT: u64 = super::super::DEFAULT_BUDGET;
 
     #[test]
+    fn it_is_full_from_the_start_where_the_round_trip_is_known() {
+        let (rate, round_trip) = (125_000_000, Duration::from_millis(100));
+        let mut options = Options::new(255 * 1024);
+        options.round_trip = Some(round_trip);
+        let (delivered, _) = run(&options, rate, round_trip, 1);
+        // Of the second, one round trip passes before the first byte comes.
+        assert!(delivered > rate * 88 / 100, "{delivered}");
+    }
+
+    #[test]
     fn small_requests_fill_it_too() {
         let options = Options::new(32 * 1024);
         let (delivered, under_way) = run(&options, 50_000_000, Duration::from_millis(100), 3);
@@ -270,7 +310,7 @@ mod tests {
         options.round_trip = Some(Duration::from_micros(200));
         assert_eq!(start(&options), LEAST);
         options.round_trip = Some(Duration::from_secs(2));
-        assert_eq!(start(&options), 2 * START);
+        assert_eq!(start(&options), 3 * START);
         options.window = Some(2 * 1024 * KIB);
         assert_eq!(start(&options), 2 * 1024 * KIB + AHEAD);
     }
