@@ -3,16 +3,20 @@
 //! Each descriptor has a thread of its own that blocks in the system call. So the descriptors
 //! stay as the parent process gave them: making them non-blocking would make them so for every
 //! program that shares the terminal. Chunks go round: a buffer that was used comes back.
+//!
+//! Output that can be written without waiting is not handed to the thread: that costs more than
+//! the writing.
 
 use std::{
     io,
-    os::fd::{BorrowedFd, OwnedFd},
-    sync::mpsc as std_mpsc,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::{Arc, mpsc as std_mpsc},
     thread,
 };
 
 use rustix::{
     event::{PollFd, PollFlags, poll},
+    fs::{FileType, fstat},
     io::Errno,
 };
 use tokio::sync::mpsc;
@@ -27,21 +31,22 @@ const IN_FLIGHT: usize = 2;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const PIPE_SIZE: usize = 1024 * 1024;
 
-/// A buffer, and how much of it is filled.
+/// A buffer, how much of it is filled, and how much of that was written.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     buffer: Box<[u8]>,
     filled: usize,
+    written: usize,
 }
 
 impl Chunk {
     fn new() -> Self {
-        Self { buffer: vec![0; CHUNK].into_boxed_slice(), filled: 0 }
+        Self { buffer: vec![0; CHUNK].into_boxed_slice(), filled: 0, written: 0 }
     }
 
-    /// The bytes in it.
+    /// The bytes in it that are left.
     pub(crate) fn bytes(&self) -> &[u8] {
-        self.buffer.get(..self.filled).unwrap_or_default()
+        self.buffer.get(self.written..self.filled).unwrap_or_default()
     }
 
     /// All of its room, to be filled from the start.
@@ -52,6 +57,7 @@ impl Chunk {
     /// Says how much was put in.
     pub(crate) fn set_filled(&mut self, filled: usize) {
         self.filled = filled.min(self.buffer.len());
+        self.written = 0;
     }
 }
 
@@ -109,7 +115,6 @@ impl Input {
     /// Begins to read a descriptor. The thread ends with the data or with the program; one that
     /// waits for a key to be pressed cannot be stopped.
     pub(crate) fn new(fd: OwnedFd, name: &'static str) -> io::Result<Self> {
-        use std::os::fd::AsFd;
         let (to_user, chunks) = mpsc::channel(IN_FLIGHT);
         let (used, from_user) = std_mpsc::channel::<Chunk>();
         enlarge_pipe(fd.as_fd());
@@ -151,32 +156,82 @@ impl Input {
     }
 }
 
-/// A descriptor being written by a thread.
+/// When a descriptor can be written without waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    /// Files wait for nobody, nor does `/dev/null`.
+    Never,
+    /// Pipes and sockets wait when they are full; the system can be asked to say so instead.
+    WhenFull,
+    /// Nobody knows: terminals.
+    Perhaps,
+}
+
+impl Waits {
+    fn of(fd: BorrowedFd<'_>) -> Self {
+        let Ok(stat) = fstat(fd) else { return Self::Perhaps };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Self::Never,
+            FileType::CharacterDevice if is_null(stat.st_rdev) => Self::Never,
+            FileType::Fifo | FileType::Socket => Self::WhenFull,
+            _ => Self::Perhaps,
+        }
+    }
+}
+
+/// True for the number of `/dev/null`.
+fn is_null(device: rustix::fs::Dev) -> bool {
+    rustix::fs::stat("/dev/null").is_ok_and(|null| null.st_rdev == device)
+}
+
+/// Writes what there is room for.
+#[cfg(target_os = "linux")]
+fn write_if_room(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+    use rustix::io::{ReadWriteFlags, pwritev2};
+    // The offset -1 stands for none.
+    pwritev2(fd, &[io::IoSlice::new(bytes)], u64::MAX, ReadWriteFlags::NOWAIT)
+}
+
+/// Other systems cannot be asked for that.
+#[cfg(not(target_os = "linux"))]
+fn write_if_room(_: BorrowedFd<'_>, _: &[u8]) -> Result<usize, Errno> {
+    Err(Errno::OPNOTSUPP)
+}
+
+/// A descriptor being written, by a thread where that has to wait.
 #[derive(Debug)]
 pub(crate) struct Output {
+    fd: Arc<OwnedFd>,
+    waits: Waits,
     chunks: mpsc::Sender<Chunk>,
     used: mpsc::Receiver<Chunk>,
     spare: Vec<Chunk>,
+    /// Chunks that the thread has and did not give back.
+    handed: usize,
+    /// Why nothing can be written any more, if the thread does not know it.
+    failed: Option<io::Error>,
     thread: thread::JoinHandle<io::Result<()>>,
 }
 
 impl Output {
     /// Begins to write to a descriptor.
     pub(crate) fn new(fd: OwnedFd, name: &'static str) -> io::Result<Self> {
-        use std::os::fd::AsFd;
         let (chunks, mut from_user) = mpsc::channel::<Chunk>(IN_FLIGHT);
         let (to_user, used) = mpsc::channel(IN_FLIGHT.saturating_add(2));
         enlarge_pipe(fd.as_fd());
+        let fd = Arc::new(fd);
+        let shared = Arc::clone(&fd);
         let work = move || {
             while let Some(chunk) = from_user.blocking_recv() {
-                write_all(fd.as_fd(), chunk.bytes())?;
+                write_all(shared.as_fd(), chunk.bytes())?;
                 // The user may be gone already; the rest is written all the same.
                 drop(to_user.try_send(chunk));
             }
             Ok(())
         };
+        let waits = Waits::of(fd.as_fd());
         let thread = thread::Builder::new().name(name.to_owned()).spawn(work)?;
-        Ok(Self { chunks, used, spare: Vec::new(), thread })
+        Ok(Self { fd, waits, chunks, used, spare: Vec::new(), handed: 0, failed: None, thread })
     }
 
     /// Begins to write to standard output.
@@ -191,16 +246,61 @@ impl Output {
 
     /// An empty chunk.
     pub(crate) fn chunk(&mut self) -> Chunk {
-        while let Ok(chunk) = self.used.try_recv() {
-            self.spare.push(chunk);
-        }
+        self.collect();
         self.spare.pop().unwrap_or_else(Chunk::new)
     }
 
-    /// Hands a chunk to be written, when there is room. False if nothing can be written any
-    /// more; [`Output::finish`] says why.
-    pub(crate) async fn write(&self, chunk: Chunk) -> bool {
+    /// Takes back what the thread has written.
+    fn collect(&mut self) {
+        while let Ok(chunk) = self.used.try_recv() {
+            self.handed = self.handed.saturating_sub(1);
+            self.spare.push(chunk);
+        }
+    }
+
+    /// Writes a chunk, or hands it to be written, when there is room. False if nothing can be
+    /// written any more; [`Output::finish`] says why.
+    pub(crate) async fn write(&mut self, mut chunk: Chunk) -> bool {
+        self.collect();
+        // Behind what the thread has, nothing overtakes it.
+        if self.handed == 0
+            && let Err(error) = self.write_now(&mut chunk)
+        {
+            self.failed = Some(error);
+            return false;
+        }
+        if chunk.bytes().is_empty() {
+            self.spare.push(chunk);
+            // Others have their turn, even if there is always more to write.
+            tokio::task::coop::consume_budget().await;
+            return true;
+        }
+        self.handed = self.handed.saturating_add(1);
         self.chunks.send(chunk).await.is_ok()
+    }
+
+    /// Writes what can be written without waiting.
+    fn write_now(&mut self, chunk: &mut Chunk) -> io::Result<()> {
+        while !chunk.bytes().is_empty() {
+            let written = match self.waits {
+                Waits::Never => rustix::io::write(&self.fd, chunk.bytes()),
+                Waits::WhenFull => write_if_room(self.fd.as_fd(), chunk.bytes()),
+                Waits::Perhaps => return Ok(()),
+            };
+            match written {
+                Ok(count) => chunk.written = chunk.written.saturating_add(count),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(()),
+                // An older system, or something that cannot tell.
+                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::SPIPE)
+                    if self.waits == Waits::WhenFull =>
+                {
+                    self.waits = Waits::Perhaps;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Waits until everything is written.
@@ -208,9 +308,13 @@ impl Output {
         drop(self.chunks);
         let thread = self.thread;
         let joined = tokio::task::spawn_blocking(move || thread.join()).await;
-        match joined {
+        let written = match joined {
             Ok(Ok(result)) => result,
             _ => Err(io::Error::other("the thread that writes has panicked")),
+        };
+        match self.failed {
+            Some(error) => Err(error),
+            None => written,
         }
     }
 }
@@ -270,6 +374,74 @@ mod tests {
     async fn descriptors_that_do_not_block_are_waited_for() {
         let (sent, got) = through(PipeFlags::NONBLOCK).await;
         assert_eq!(sent, got);
+    }
+
+    async fn write_all_of(output: &mut Output, mut rest: &[u8]) {
+        while !rest.is_empty() {
+            let mut chunk = output.chunk();
+            let count = fill(&mut chunk, rest);
+            rest = &rest[count..];
+            assert!(output.write(chunk).await);
+        }
+    }
+
+    /// All on one thread: were it to wait for the reader, nothing would go on.
+    #[tokio::test]
+    async fn a_full_pipe_holds_up_nothing_else_and_keeps_the_order() {
+        let (reader, writer) = pipe_with(PipeFlags::empty()).unwrap();
+        let sent = sample(12 * CHUNK + 17);
+        let (go, wait) = std_mpsc::channel();
+        let read = thread::spawn(move || {
+            wait.recv().unwrap();
+            let mut all = vec![0; 20 * CHUNK];
+            let mut filled = 0;
+            loop {
+                // Small pieces, so that there is room now and then.
+                let end = all.len().min(filled + 10_000);
+                match read_some(reader.as_fd(), &mut all[filled..end]).unwrap() {
+                    0 => break,
+                    count => filled += count,
+                }
+            }
+            all.truncate(filled);
+            all
+        });
+        let mut output = Output::new(writer, "out").unwrap();
+        let expected = sent.clone();
+        let write = tokio::spawn(async move {
+            write_all_of(&mut output, &sent).await;
+            output.finish().await.unwrap();
+        });
+        tokio::time::sleep(core::time::Duration::from_millis(20)).await;
+        assert!(!write.is_finished(), "it holds no more than a pipe does");
+        go.send(()).unwrap();
+        write.await.unwrap();
+        assert!(read.join().unwrap() == expected);
+    }
+
+    #[tokio::test]
+    async fn a_file_is_written_at_once_and_in_order() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut output = Output::new(file.reopen().unwrap().into(), "out").unwrap();
+        let sent = sample(3 * CHUNK + 17);
+        write_all_of(&mut output, &sent).await;
+        assert_eq!((output.waits, output.handed), (Waits::Never, 0));
+        assert!(std::fs::read(file.path()).unwrap() == sent);
+        output.finish().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_pipe_with_room_and_the_null_device_need_no_thread() {
+        let (reader, writer) = pipe_with(PipeFlags::empty()).unwrap();
+        let null = std::fs::File::options().write(true).open("/dev/null").unwrap();
+        for fd in [writer, null.into()] {
+            let mut output = Output::new(fd, "out").unwrap();
+            write_all_of(&mut output, b"little").await;
+            assert_eq!(output.handed, usize::from(output.waits == Waits::Perhaps));
+            assert!(cfg!(not(target_os = "linux")) || output.waits != Waits::Perhaps);
+            output.finish().await.unwrap();
+        }
+        assert_eq!(read_some(reader.as_fd(), &mut [0; 10]).unwrap(), 6);
     }
 
     #[tokio::test(flavor = "multi_thread")]

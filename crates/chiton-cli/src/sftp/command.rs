@@ -506,14 +506,39 @@ mod tests {
     fn only_paths_from_the_current_directory_on_need_it() {
         let relative = |line: &str| command(line).unwrap().is_relative();
         for line in [
-            "get /a b", "put a /b", "ls /", "df /", "rm /a", "mkdir /a", "rename /a /b", "lcd x",
-            "ln /a /b", "symlink a /b", "chmod 600 /a", "copy /a /b", "bye", "!ls",
+            "get /a b",
+            "put a /b",
+            "ls /",
+            "df /",
+            "rm /a",
+            "mkdir /a",
+            "rename /a /b",
+            "lcd x",
+            "ln /a /b",
+            "symlink a /b",
+            "chmod 600 /a",
+            "copy /a /b",
+            "bye",
+            "!ls",
         ] {
             assert!(!relative(line), "{line}");
         }
         for line in [
-            "get a b", "put a", "put a b", "ls", "ls a", "df", "cd /a", "pwd", "rename /a b",
-            "rename a /b", "ln a /b", "symlink /a b", "chown 0 a", "copy a /b", "rmdir a",
+            "get a b",
+            "put a",
+            "put a b",
+            "ls",
+            "ls a",
+            "df",
+            "cd /a",
+            "pwd",
+            "rename /a b",
+            "rename a /b",
+            "ln a /b",
+            "symlink /a b",
+            "chown 0 a",
+            "copy a /b",
+            "rmdir a",
         ] {
             assert!(relative(line), "{line}");
         }
