@@ -11,7 +11,7 @@ use crate::{
     Certificate, Fingerprint, Identity, Krl, Md5Fingerprint, PrivateKey, PublicKey,
     SignatureAlgorithm,
     authorized_keys::{AuthorizedKeys, Visitor},
-    format::openssh,
+    format::{self, openssh, pem::Pem},
     known_hosts::{Document, HostName, KnownHosts, Verdict, entry_line},
     private::ReadLimits,
     sshfp::SshfpRecord,
@@ -25,6 +25,8 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("public_key", public_key),
     ("private_key", private_key),
+    ("ppk", ppk),
+    ("pem", pem),
     ("certificate", certificate),
     ("krl", krl),
     ("sshsig", sshsig),
@@ -70,13 +72,8 @@ pub fn private_key(data: &[u8]) {
     let armored = openssh::armored_for_fuzzing(data);
     for text in [data, armored.expose().as_bytes()] {
         drop(PrivateKey::parse_with(text, Some(b"passphrase"), &LIMITS));
-        let Ok(key) = PrivateKey::parse_with(text, None, &LIMITS) else { continue };
-        let written = key.to_openssh(&mut SeededRng::new(0));
-        let again = PrivateKey::parse_with(written.expose().as_bytes(), None, &LIMITS);
-        assert_eq!(again.map(|key| key.public().clone()).as_ref(), Ok(key.public()));
-        if let Ok(written) = key.to_pkcs8() {
-            let again = PrivateKey::parse_with(written.expose().as_bytes(), None, &LIMITS);
-            assert_eq!(again.map(|key| key.public().clone()).as_ref(), Ok(key.public()));
+        if let Ok(key) = PrivateKey::parse_with(text, None, &LIMITS) {
+            reads_the_same(&key);
         }
     }
     if let Ok((key, certificate)) =
@@ -90,6 +87,40 @@ pub fn private_key(data: &[u8]) {
             PrivateKey::decode_certified_fields(&mut Reader::new("fields", written.expose()));
         let again = again.map(|(key, certificate)| (key.public().clone(), certificate));
         assert_eq!(again, Ok((key.public().clone(), certificate)));
+    }
+}
+
+/// A file of PuTTY's, as it is and as if its MAC were right, so that the numbers are looked at. The
+/// public half is the same whichever way it was read.
+pub fn ppk(data: &[u8]) {
+    drop(PrivateKey::parse_with(data, Some(b"passphrase"), &LIMITS));
+    let public = format::read_public(data, &LIMITS);
+    let Ok(key) = format::ppk_for_fuzzing(data, &LIMITS) else { return };
+    if data.trim_ascii_start().starts_with(b"PuTTY-User-Key-File-") {
+        assert_eq!(public.as_ref(), Ok(key.public()));
+    }
+    reads_the_same(&key);
+}
+
+/// The text of RFC 7468 with the encryption that OpenSSL put into it, and what is inside of such
+/// texts: PKCS#8, plain and encrypted, PKCS#1, SEC 1.
+pub fn pem(data: &[u8]) {
+    let inside = Pem::parse(data).and_then(|pem| pem.decrypted(Some(b"passphrase")));
+    let inside = inside.ok();
+    for der in [Some(data), inside.as_ref().map(|inside| &inside.expose()[..])] {
+        let Some(der) = der else { continue };
+        for key in format::der_for_fuzzing(der, b"passphrase", &LIMITS).into_iter().flatten() {
+            reads_the_same(&key);
+        }
+    }
+}
+
+/// What was read can be written, and is the same when it is read again.
+fn reads_the_same(key: &PrivateKey) {
+    let written = [Some(key.to_openssh(&mut SeededRng::new(0))), key.to_pkcs8().ok()];
+    for written in written.into_iter().flatten() {
+        let again = PrivateKey::parse_with(written.expose().as_bytes(), None, &LIMITS);
+        assert_eq!(again.map(|key| key.public().clone()).as_ref(), Ok(key.public()));
     }
 }
 

@@ -78,6 +78,30 @@ fn recognise(text: &[u8]) -> Result<Found<'_>, PrivateKeyError> {
     Ok(if pem.label == b"OPENSSH PRIVATE KEY" { Found::OpenSsh } else { Found::Pem(pem) })
 }
 
+/// PuTTY's format, believing the MAC.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn ppk_for_fuzzing(
+    text: &[u8],
+    limits: &ReadLimits,
+) -> Result<PrivateKey, PrivateKeyError> {
+    ppk::read_unauthenticated(text, limits)
+}
+
+/// Every structure of DER, without the text around it.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn der_for_fuzzing(
+    bytes: &[u8],
+    passphrase: &[u8],
+    limits: &ReadLimits,
+) -> [Result<PrivateKey, PrivateKeyError>; 4] {
+    [
+        pkcs8::read(bytes, limits),
+        pkcs8::read_encrypted(bytes, Some(passphrase), limits),
+        pkcs1::read(bytes, limits),
+        sec1::read(bytes, limits),
+    ]
+}
+
 /// What a file is that is no private key.
 fn not_private(text: &[u8]) -> PrivateKeyError {
     let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
