@@ -149,7 +149,24 @@ async fn the_defaults(peer: &Peer) {
     exercise(&client, "defaults").await;
 }
 
+/// A server that prefers what we prefer takes the guess, and any other drops it.
+async fn a_guess_right_or_wrong(peer: &Peer) {
+    let order = "KexAlgorithms curve25519-sha256,ecdh-sha2-nistp256\n\
+                 HostKeyAlgorithms ssh-ed25519,ecdsa-sha2-nistp256\n";
+    let sshd = Sshd::start(peer, order);
+    for kex in ["curve25519-sha256,ecdh-sha2-nistp256", "ecdh-sha2-nistp256,curve25519-sha256"] {
+        let mut preferences = Preferences::modern();
+        preferences.set_kex(kex).unwrap();
+        preferences.set_host_keys("ssh-ed25519").unwrap();
+        let builder = to(&sshd).algorithms(preferences).guess_key_exchange();
+        let client = builder.auth(key()).connect().await.unwrap();
+        assert_eq!(client.negotiated().unwrap().kex.name(), kex.split(',').next().unwrap());
+        exercise(&client, kex).await;
+    }
+}
+
 against_each_peer!(
+    a_guess_right_or_wrong,
     every_key_exchange,
     a_key_exchange_that_the_server_lacks,
     every_host_key_type,

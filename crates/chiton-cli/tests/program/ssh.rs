@@ -173,6 +173,31 @@ fn bad_input_gives_one_line_that_says_what_to_do() {
 }
 
 #[test]
+fn what_there_is_is_listed_and_can_be_chosen_for_users_too() {
+    let listed = text(&run(chiton().args(["ssh", "-Q", "kex"])).stdout);
+    assert!(listed.lines().any(|name| name == "mlkem1024nistp384-sha384"), "{listed}");
+    let table = text(&run(chiton().arg("algorithms")).stdout);
+    assert!(listed.lines().all(|name| table.contains(name)), "{table}");
+
+    let place = Place::new();
+    let with = |option: &str| {
+        run(place
+            .with_key("ssh")
+            .args(["-C", "-o", option, "-o", "BatchMode=yes"])
+            .args(["127.0.0.1", "echo in"]))
+    };
+    let output = with("PubkeyAcceptedKeyTypes=^ssh-ed25519");
+    assert_eq!(text(&output.stdout), "in\n", "{}", text(&output.stderr));
+    assert!(!with("PubkeyAcceptedAlgorithms=-ssh-ed25519*").status.success());
+    assert_one_line(
+        &with("PubkeyAcceptedAlgorithms=x"),
+        255,
+        &["PubkeyAcceptedAlgorithms", "\"x\""],
+    );
+    assert_one_line(&with("RequiredRSASize=1"), 255, &["RequiredRSASize", "1024 to 16384"]);
+}
+
+#[test]
 fn the_demo_holds() {
     let output = run(chiton().arg("demo"));
     let said = text(&output.stdout);
