@@ -19,7 +19,12 @@ use chiton::{
 use ssh_crypto::rng::SeededRng;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::mpsc,
+    time::{Instant, sleep_until},
 };
 
 /// The user and the password of the server.
@@ -160,6 +165,27 @@ impl Wire {
         wire
     }
 
+    /// Lays a wire to `server` on which everything takes `delay` each way.
+    ///
+    /// # Panics
+    /// If there is no free port.
+    pub async fn delayed(server: SocketAddr, delay: Duration) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect(server).await.unwrap();
+                client.set_nodelay(true).unwrap();
+                server.set_nodelay(true).unwrap();
+                let (client_read, client_write) = client.into_split();
+                let (server_read, server_write) = server.into_split();
+                tokio::spawn(carry(client_read, server_write, delay));
+                tokio::spawn(carry(server_read, client_write, delay));
+            }
+        });
+        address
+    }
+
     /// Where to connect to.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
@@ -174,6 +200,25 @@ impl Wire {
     /// Everything is swallowed from now on; nobody is told.
     pub fn go_silent(&self) {
         self.silent.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Moves bytes, each after the delay.
+async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) {
+    let (sender, mut receiver) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+    tokio::spawn(async move {
+        while let Some((due, bytes)) = receiver.recv().await {
+            sleep_until(due).await;
+            if to.write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut bytes = vec![0; 256 * 1024];
+    while let Ok(read @ 1..) = from.read(&mut bytes).await {
+        if sender.send((Instant::now() + delay, bytes[..read].to_vec())).is_err() {
+            return;
+        }
     }
 }
 

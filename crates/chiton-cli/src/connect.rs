@@ -184,6 +184,9 @@ fn host_keys(target: &Target, options: &Options, notes: &Notes) -> Result<HostKe
         Some(names) => host_keys.ca_signature_algorithms(&ca_algorithms(names)?),
         None => host_keys,
     };
+    for skipped in host_keys.skipped_lines() {
+        say!(Info, "Warning: {skipped}; this line counts for nothing.");
+    }
     let checking = options.strict_host_key_checking.unwrap_or(StrictHostKeyChecking::Ask);
     let host_keys = host_keys.on_remember(tell_remembered);
     // As OpenSSH: unless somebody chose other files, which may not be the program's to change.

@@ -9,7 +9,7 @@ use std::{io, sync::Arc};
 
 use ssh_connection::{Env, Pty, Request, Signal, Stream, WindowSize};
 use ssh_wire::PeerText;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
     channel::Channel,
@@ -417,16 +417,27 @@ macro_rules! output_stream {
                 poll_fn(|cx| self.0.poll_read_chunk($stream, cx)).await
             }
 
-            /// Reads everything up to the end of the stream.
+            /// Reads everything up to the end of the stream, at most [`MAX_OUTPUT`] bytes.
             ///
             /// # Errors
-            /// What ended the connection.
+            /// [`ChannelError::OutputTooLong`], or what ended the connection.
             ///
             /// # Cancel safety
             /// What was read is lost when the future is dropped.
-            pub async fn read_all(&mut self) -> io::Result<Vec<u8>> {
+            pub async fn read_all(&mut self) -> Result<Vec<u8>, Error> {
+                self.read_up_to(MAX_OUTPUT).await
+            }
+
+            /// Reads everything up to the end of the stream, at most `limit` bytes.
+            ///
+            /// # Errors
+            /// As [`Self::read_all`].
+            ///
+            /// # Cancel safety
+            /// As [`Self::read_all`].
+            pub async fn read_up_to(&mut self, limit: usize) -> Result<Vec<u8>, Error> {
                 let mut bytes = Vec::new();
-                self.read_to_end(&mut bytes).await?;
+                collect(&self.0, $stream, limit, &mut bytes).await?;
                 Ok(bytes)
             }
         }

@@ -14,3 +14,5 @@ mod scp;
 mod sftp;
 #[cfg(test)]
 mod ssh;
+#[cfg(test)]
+mod terminal;

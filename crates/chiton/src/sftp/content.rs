@@ -9,14 +9,30 @@ use tokio::io::AsyncWriteExt;
 use super::{File, OpenOptions, Permissions, RemotePath, Sftp, Times, error, file::unwrap_io};
 use crate::error::{Error, SftpErrorKind};
 
+/// How much of a file is read into memory by the calls that read all of it, in bytes: what a
+/// program would want there at once. A server could else fill it.
+pub const MAX_CONTENT: usize = 64 * 1024 * 1024;
+
 impl Sftp {
-    /// Reads a whole file into memory.
+    /// Reads a whole file into memory, at most [`MAX_CONTENT`] bytes.
     ///
     /// # Errors
-    /// The server's answer, or the end of the connection.
+    /// The server's answer, [`SftpErrorKind::ContentTooLong`], or the end of the connection.
     pub async fn read(&self, path: impl Into<RemotePath>) -> Result<Vec<u8>, Error> {
+        self.read_up_to(path, MAX_CONTENT).await
+    }
+
+    /// Reads a whole file into memory, at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_up_to(
+        &self,
+        path: impl Into<RemotePath>,
+        limit: usize,
+    ) -> Result<Vec<u8>, Error> {
         // Closing tells nothing about what was read, so it is not waited for.
-        self.open_file(path).await?.read_to_vec().await
+        self.open_file(path).await?.read_to_vec_up_to(limit).await
     }
 
     /// Writes `bytes` as the whole content of a file, which is made or emptied first. Much of it is

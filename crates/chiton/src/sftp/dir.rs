@@ -93,6 +93,13 @@ impl ReadDir {
             if let Some(entry) = self.entries.pop_front() {
                 return Poll::Ready(Some(Ok(entry)));
             }
+            if self.asked == 0
+                && self.ended.is_none()
+                && self.handle.is_some()
+                && let Err(kind) = ready!(self.ticket.poll_reserve(cx))
+            {
+                self.fail(kind);
+            }
             if let Err(kind) = self.ask() {
                 self.fail(kind);
             }
@@ -121,10 +128,8 @@ impl ReadDir {
             let Some(open) = &self.handle else { break };
             let handle = open.handle()?;
             match self.ticket.send(|client, out| client.readdir(handle, out)) {
-                // Others have many requests out; ours go on.
-                Err(SftpErrorKind::Request(RequestError::TooManyOutstanding)) if self.asked > 0 => {
-                    break;
-                }
+                // Others have many requests out; ours go on, or wait for their turn.
+                Err(SftpErrorKind::Request(RequestError::TooManyOutstanding)) => break,
                 asked => drop(asked?),
             }
             self.asked = self.asked.saturating_add(1);
@@ -192,7 +197,7 @@ impl Sftp {
         let path = path.into();
         let ticket = self.engine.ticket();
         let open = async {
-            ticket.send(|client, out| client.opendir(path.as_bytes(), out))?;
+            ticket.send_in_turn(|client, out| client.opendir(path.as_bytes(), out)).await?;
             expect_handle(ticket.reply().await?.1)
         };
         let handle = open.await.map_err(|kind| error("read_dir", path.as_bytes(), kind))?;

@@ -1,18 +1,34 @@
 //! Servers that break the rules, and what they must not make of us.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use core::{
+    task::{Context, Waker},
+    time::Duration,
+};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::Wake,
 };
 
 use sftp::{
     Attrs, FileType, Permissions, StatusCode,
+    limits::MAX_OUTSTANDING,
     message::{Attributes, Data, Entry, FromClient, Handle, Status, put_packet},
+    server::Policy,
 };
 use ssh_wire::{Encode, Rest};
 
-use super::testing::scripted;
+use super::{
+    Sftp,
+    testing::{World, scripted},
+};
 use crate::error::{Error, SftpErrorKind};
+use tokio::io::{AsyncSeekExt, AsyncWriteExt};
+
+/// Nothing here takes longer unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 const DIR: Attrs = of_type(FileType::Directory);
 const FILE: Attrs = of_type(FileType::Regular);
@@ -54,6 +70,192 @@ async fn an_answer_to_nobody_ends_the_session_and_says_so() {
         assert!(text.contains("which waits for nothing") && text.contains("/x"), "{text}");
     }
     assert!(matches!(sftp.ended(), Some(SftpErrorKind::Protocol(_))));
+}
+
+/// Names a request, to be answered later.
+fn id_of(request: &FromClient<'_>) -> Option<u32> {
+    match request {
+        FromClient::Stat(stat) => Some(stat.id),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn more_requests_than_may_be_out_wait_for_their_turn() {
+    const ALL: usize = 5 * MAX_OUTSTANDING;
+    let most = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&most);
+    let (out_now, answered) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (entered, done) = (Arc::clone(&out_now), Arc::clone(&answered));
+    let mut waiting = Vec::new();
+    let sftp = scripted(move |request, out| {
+        waiting.extend(id_of(&request));
+        seen.fetch_max(waiting.len(), Ordering::SeqCst);
+        let begun = entered.fetch_add(1, Ordering::SeqCst) + 1;
+        // Nothing until no more can come, then everything, in the wrong order.
+        if waiting.len() == MAX_OUTSTANDING || begun == ALL {
+            while let Some(id) = waiting.pop() {
+                put_packet(out, &Attributes { id, attrs: FILE });
+            }
+        }
+    })
+    .await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for at in 0..ALL {
+        let (sftp, done) = (sftp.clone(), Arc::clone(&done));
+        tasks.spawn(async move {
+            sftp.metadata(format!("/{at}")).await.unwrap();
+            done.fetch_add(1, Ordering::SeqCst);
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    assert_eq!(answered.load(Ordering::SeqCst), ALL);
+    assert_eq!(most.load(Ordering::SeqCst), MAX_OUTSTANDING);
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn who_is_given_up_while_waiting_holds_up_nobody() {
+    let mut waiting = Vec::new();
+    let mut open = false;
+    let sftp = scripted(move |request, out| {
+        waiting.extend(id_of(&request));
+        open |= waiting.len() == MAX_OUTSTANDING;
+        if open {
+            waiting.drain(..).for_each(|id| put_packet(out, &Attributes { id, attrs: FILE }));
+        }
+    })
+    .await;
+    let mut noop = Context::from_waker(Waker::noop());
+    let mut given_up: Vec<_> =
+        (0..MAX_OUTSTANDING + 20).map(|_| Box::pin(sftp.metadata("/x"))).collect();
+    for future in &mut given_up {
+        assert!(future.as_mut().poll(&mut noop).is_pending());
+    }
+    let woken = Arc::new(Woken::default());
+    let mut last = Box::pin(sftp.metadata("/last"));
+    let waker = Waker::from(Arc::clone(&woken));
+    assert!(last.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(woken.0.load(Ordering::SeqCst), 0);
+    drop(given_up);
+    // Nobody else looks for replies any more.
+    assert!(woken.0.load(Ordering::SeqCst) > 0);
+    tokio::time::timeout(PATIENCE, last).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_answers_nothing_is_left_when_that_was_asked_for() {
+    let sftp = scripted(|_, _| {}).await;
+    let limit = Duration::from_secs(5);
+    sftp.set_request_timeout(limit);
+    // The time before anything was asked does not count.
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    let start = tokio::time::Instant::now();
+    let (one, other) = tokio::join!(sftp.metadata("/x"), sftp.read_dir("/y"));
+    assert_eq!(start.elapsed().as_secs(), 5);
+    for error in [one.unwrap_err(), other.unwrap_err()] {
+        assert!(
+            matches!(kind(&error), SftpErrorKind::NoAnswer { after } if *after == limit),
+            "{error}"
+        );
+        assert!(error.to_string().contains("did not answer for 5.0 s"), "{error}");
+    }
+    assert!(matches!(sftp.ended(), Some(SftpErrorKind::NoAnswer { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_slow_is_not_left() {
+    let world = World::with(Policy::default(), 2000).await;
+    world.sftp.set_request_timeout(Duration::from_secs(5));
+    for name in ["a", "b", "c"] {
+        world.sftp.write(name, b"content").await.unwrap();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+    }
+    // Without a limit it may be silent as long as it likes.
+    let sftp = scripted(|_, _| {}).await;
+    let waits = tokio::time::timeout(Duration::from_secs(86_400), sftp.metadata("/x")).await;
+    assert!(waits.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_does_not_begin_ends_at_some_time() {
+    let (ours, _theirs) = tokio::io::duplex(1024);
+    let error = Sftp::over(ours).await.unwrap_err();
+    assert!(matches!(kind(&error), SftpErrorKind::NoAnswer { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn everything_works_while_others_have_all_requests_out() {
+    let world = World::with(Policy::default(), 5).await;
+    let (sftp, local) = (&world.sftp, tempfile::tempdir().unwrap());
+    let content = vec![7; 300_000];
+    sftp.write("there", &content).await.unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut others = tokio::task::JoinSet::new();
+    for _ in 0..MAX_OUTSTANDING + 500 {
+        let (sftp, stop) = (sftp.clone(), Arc::clone(&stop));
+        others.spawn(async move {
+            while !stop.load(Ordering::SeqCst) {
+                sftp.metadata("there").await.unwrap();
+            }
+        });
+    }
+    let full = async {
+        while sftp.engine.room() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, full).await.unwrap();
+    let work = async {
+        assert_eq!(sftp.read("there").await.unwrap(), content);
+        let mut file = sftp.create("new").await.unwrap();
+        file.write_all(b"some").await.unwrap();
+        file.write_all(b"more").await.unwrap();
+        assert_eq!(file.metadata().await.unwrap().size, Some(8));
+        assert_eq!(file.seek(std::io::SeekFrom::End(-1)).await.unwrap(), 7);
+        file.close().await.unwrap();
+        sftp.create_dir_all("a/b/c").await.unwrap();
+        assert_eq!(sftp.list_dir(".").await.unwrap().len(), 3);
+        sftp.remove_dir_all("a").await.unwrap();
+        sftp.get("there", local.path().join("got")).await.unwrap();
+        sftp.put(local.path().join("got"), "put").resume(true).await.unwrap();
+        sftp.put(local.path(), "tree").recursive(true).await.unwrap();
+        sftp.get("tree", local.path().join("back")).recursive(true).await.unwrap();
+        drop(sftp.open_file("there").await.unwrap());
+    };
+    tokio::time::timeout(PATIENCE, work).await.unwrap();
+    stop.store(true, Ordering::SeqCst);
+    while let Some(other) = others.join_next().await {
+        other.unwrap();
+    }
+    world.settled().await;
+    assert_eq!(world.open_handles(), 0);
+    assert_eq!(std::fs::read(local.path().join("back/got")).unwrap(), content);
+}
+
+#[tokio::test]
+async fn no_file_fills_the_memory_of_whoever_reads_it_whole() {
+    let world = World::new().await;
+    std::fs::write(world.path("f"), b"0123456789").unwrap();
+    assert_eq!(world.sftp.read_up_to("f", 10).await.unwrap(), b"0123456789");
+    let error = world.sftp.read_up_to("f", 9).await.unwrap_err();
+    assert!(matches!(kind(&error), SftpErrorKind::ContentTooLong { limit: 9 }), "{error}");
+    assert!(error.to_string().contains("read_up_to"), "{error}");
+    let sparse = std::fs::File::create(world.path("large")).unwrap();
+    sparse.set_len(u64::try_from(super::MAX_CONTENT).unwrap() + 1).unwrap();
+    let error = world.sftp.read("large").await.unwrap_err();
+    assert!(matches!(kind(&error), SftpErrorKind::ContentTooLong { .. }), "{error}");
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ pub use ::sftp::{
     attrs::{Owner, Times},
     extension::{IdNames, StatVfs},
 };
+pub use content::MAX_CONTENT;
 pub use dir::{DirEntry, ReadDir};
 pub use file::{File, OpenOptions};
 pub use path::RemotePath;
@@ -28,6 +29,7 @@ pub use transfer::{
     Report, Resume, SkipReason, Skipped, Verify,
 };
 
+use core::time::Duration;
 use std::{path::PathBuf, sync::Arc};
 
 use sftp::{
@@ -48,6 +50,9 @@ use crate::{
 };
 use engine::Engine;
 use link::Link;
+
+/// How long a server may be silent when a session begins: it has a program to start.
+pub const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An SFTP session (version 3, with OpenSSH's extensions where the server has them).
 ///
@@ -102,7 +107,19 @@ impl Sftp {
         self.engine.ended()
     }
 
+    /// Ends the session when the server owes answers and says nothing for this long, though the
+    /// connection may be alive: with [`SftpErrorKind::NoAnswer`], for all operations. For all
+    /// handles on the session, and for the channels that its transfers open besides.
+    ///
+    /// There is none unless one is set: how long a server may take to copy (`copy-data`) or to
+    /// write to its disk (`fsync`) is for the caller to know. For the start of a session there is
+    /// always one, [`START_TIMEOUT`].
+    pub fn set_request_timeout(&self, limit: impl Into<Option<Duration>>) {
+        self.engine.set_request_timeout(limit.into());
+    }
+
     async fn start(&self, limits: Option<Limits>) -> Result<(), Error> {
+        self.engine.set_request_timeout(Some(START_TIMEOUT));
         let ticket = self.engine.ticket();
         let start = async {
             let began = Instant::now();
@@ -127,6 +144,7 @@ impl Sftp {
                 round_trip = round_trip.min(began.elapsed());
             }
             self.engine.note_round_trip(round_trip);
+            self.engine.set_request_timeout(None);
             Ok(())
         };
         start.await.map_err(|kind| error("start", &[], kind))
@@ -428,7 +446,7 @@ impl Sftp {
     /// A request and its reply.
     async fn ask(&self, request: impl Request) -> Result<Response, SftpErrorKind> {
         let ticket = self.engine.ticket();
-        ticket.send(request)?;
+        ticket.send_in_turn(request).await?;
         ticket.reply().await.map(|(_, reply)| reply)
     }
 

@@ -81,10 +81,11 @@ impl Sftp {
         let ticket = self.engine.ticket();
         let mut last = None;
         for path in paths {
-            last = Some(ticket.send(|client, out| client.mkdir(path, &Attrs::NONE, out))?);
+            let make = |client: &mut Codec, out: &mut _| client.mkdir(path, &Attrs::NONE, out);
+            last = Some(ticket.send_in_turn(make).await?);
         }
         let path = paths.last().map(Vec::as_slice).unwrap_or_default();
-        let stat = ticket.send(|client, out| client.stat(path, out))?;
+        let stat = ticket.send_in_turn(|client, out| client.stat(path, out)).await?;
         let (mut refused, mut is_dir) = (None, false);
         for _ in 0..=paths.len() {
             match ticket.reply().await? {
@@ -222,6 +223,10 @@ impl Removal {
 
     async fn run(mut self) -> Result<(), Error> {
         while !self.dirs.is_empty() {
+            if self.under_way.is_empty() {
+                let turn = self.ticket.reserve().await;
+                turn.map_err(|kind| error("remove_dir_all", &[], kind))?;
+            }
             self.send().map_err(|(path, kind)| error("remove_dir_all", &path, kind))?;
             let reply = self.ticket.reply().await;
             let (id, response) = reply.map_err(|kind| error("remove_dir_all", &[], kind))?;

@@ -35,6 +35,8 @@ pub(super) struct Reader {
     /// Nothing is asked for from here on.
     end: u64,
     depth: usize,
+    /// What a short answer has left, to be asked for again before anything else.
+    rest: Option<(u64, u32)>,
     /// Pieces that have arrived and are next.
     ready: VecDeque<Bytes>,
     at_end: bool,
@@ -57,6 +59,7 @@ impl Reader {
             next: at,
             end: u64::MAX,
             depth: FIRST_REQUESTS,
+            rest: None,
             ready: VecDeque::new(),
             at_end: false,
         }
@@ -121,6 +124,13 @@ impl Reader {
             self.ready.pop_front();
         }
         while self.ready.is_empty() && !self.at_end {
+            if let Some((offset, len)) = self.rest {
+                ready!(self.ticket.poll_reserve(cx))?;
+                self.ask(handle, true, offset, len)?;
+                self.rest = None;
+            } else if self.ahead.is_empty() && self.next < self.end {
+                ready!(self.ticket.poll_reserve(cx))?;
+            }
             self.ask_ahead(handle, size)?;
             while self.ahead.front().is_some_and(|front| front.answer.is_none()) {
                 let (id, response) = ready!(self.ticket.poll_reply(cx))?;
@@ -138,8 +148,8 @@ impl Reader {
                     if got < len {
                         // A short answer is legal; the rest is asked for again, before what
                         // follows it.
-                        let rest = len.saturating_sub(got);
-                        self.ask(handle, true, offset.saturating_add(got.into()), rest)?;
+                        let at = offset.saturating_add(got.into());
+                        self.rest = Some((at, len.saturating_sub(got)));
                     } else {
                         let most = MAX_AHEAD.checked_div(size).unwrap_or(1).clamp(2, MAX_REQUESTS);
                         let most = usize::try_from(most).unwrap_or(usize::MAX);

@@ -53,11 +53,24 @@ impl Writer {
         cx: &Context<'_>,
     ) -> Poll<Result<usize, SftpErrorKind>> {
         ready!(self.poll_room(cx))?;
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
         let pending = u64::try_from(self.pending.len()).unwrap_or(u64::MAX);
         if at != self.pending_at.saturating_add(pending) {
-            self.send_pending(handle)?;
+            ready!(self.poll_send_pending(handle, cx))?;
         }
+        ready!(self.ticket.poll_reserve(cx))?;
+        let written = self.write(handle, (at, data), most);
+        // What is only collected needs no request yet.
+        self.ticket.give_back();
+        Poll::Ready(written)
+    }
+
+    fn write(
+        &mut self,
+        handle: &Handle,
+        (at, data): (u64, &[u8]),
+        most: u32,
+    ) -> Result<usize, SftpErrorKind> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
         if self.pending.is_empty() {
             self.pending_at = at;
         }
@@ -71,7 +84,7 @@ impl Writer {
                 self.send_pending(handle)?;
             }
         }
-        Poll::Ready(Ok(taken.len()))
+        Ok(taken.len())
     }
 
     /// Looks at what has been answered, and waits until more may be under way.
@@ -116,7 +129,25 @@ impl Writer {
     }
 
     /// Sends what was collected. To be called before anything else is asked about the file.
-    pub(super) fn send_pending(&mut self, handle: &Handle) -> Result<(), SftpErrorKind> {
+    pub(super) fn poll_send_pending(
+        &mut self,
+        handle: &Handle,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), SftpErrorKind>> {
+        if self.pending.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.ticket.poll_reserve(cx))?;
+        Poll::Ready(self.send_pending(handle))
+    }
+
+    /// Takes what was collected, and where it belongs.
+    pub(super) fn take_pending(&mut self) -> Option<(u64, Bytes)> {
+        let data = self.pending.split().freeze();
+        (!data.is_empty()).then_some((self.pending_at, data))
+    }
+
+    fn send_pending(&mut self, handle: &Handle) -> Result<(), SftpErrorKind> {
         if self.pending.is_empty() {
             return Ok(());
         }
@@ -131,7 +162,7 @@ impl Writer {
         cx: &Context<'_>,
     ) -> Poll<Result<(), SftpErrorKind>> {
         if self.failed.is_none() {
-            self.send_pending(handle)?;
+            ready!(self.poll_send_pending(handle, cx))?;
         }
         while !self.under_way.is_empty() {
             ready!(self.poll_answer(cx))?;
@@ -140,10 +171,15 @@ impl Writer {
     }
 
     /// Sends CLOSE right behind what was written. The answer comes as that of a write.
-    pub(super) fn close(&mut self, handle: &Handle) -> Result<(), SftpErrorKind> {
+    pub(super) fn poll_close(
+        &mut self,
+        handle: &Handle,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), SftpErrorKind>> {
+        ready!(self.ticket.poll_reserve(cx))?;
         let sent = self.ticket.send(|client, out| client.close(handle, out));
         let id = sent.inspect_err(|kind| self.failed = Some(kind.clone()))?;
         self.under_way.insert(id, 0);
-        Ok(())
+        Poll::Ready(Ok(()))
     }
 }

@@ -62,7 +62,8 @@ pub struct File {
 #[derive(Debug)]
 enum Seek {
     To(u64),
-    FromEnd(Ticket, i64),
+    /// Before the size is asked for, and then while it is waited for.
+    FromEnd(Option<Ticket>, i64),
 }
 
 impl File {
@@ -86,10 +87,14 @@ impl File {
     }
 
     /// The handle, for a request that is to come after everything that was written.
-    fn handle(&self) -> Result<Handle, SftpErrorKind> {
+    fn poll_handle(&self, cx: &Context<'_>) -> Poll<Result<Handle, SftpErrorKind>> {
         let handle = self.handle.handle()?.clone();
-        self.lock().send_pending(&handle)?;
-        Ok(handle)
+        ready!(self.lock().poll_send_pending(&handle, cx))?;
+        Poll::Ready(Ok(handle))
+    }
+
+    async fn handle(&self) -> Result<Handle, SftpErrorKind> {
+        poll_fn(|cx| self.poll_handle(cx)).await
     }
 
     /// The most that one request may read and write.
@@ -115,7 +120,7 @@ impl File {
     /// The server's answer, or the end of the connection.
     pub async fn metadata(&self) -> Result<Attrs, Error> {
         let ask = async {
-            let handle = self.handle()?;
+            let handle = self.handle().await?;
             self.sftp.ask(|client, out| client.fstat(&handle, out)).await.and_then(expect_attrs)
         };
         ask.await.map_err(|kind| self.error("metadata", kind))
@@ -126,7 +131,7 @@ impl File {
     /// # Errors
     /// The server's answer, or the end of the connection.
     pub async fn set_attrs(&self, attrs: &Attrs) -> Result<(), Error> {
-        let handle = self.handle().map_err(|kind| self.error("set_attrs", kind))?;
+        let handle = self.handle().await.map_err(|kind| self.error("set_attrs", kind))?;
         self.act("set_attrs", |client, out| client.fsetstat(&handle, attrs, out)).await
     }
 
@@ -135,7 +140,7 @@ impl File {
     /// # Errors
     /// The server's answer, or the end of the connection.
     pub async fn set_len(&self, size: u64) -> Result<(), Error> {
-        let handle = self.handle().map_err(|kind| self.error("set_len", kind))?;
+        let handle = self.handle().await.map_err(|kind| self.error("set_len", kind))?;
         let attrs = Attrs::with_size(size);
         self.act("set_len", |client, out| client.fsetstat(&handle, &attrs, out)).await
     }
@@ -148,9 +153,11 @@ impl File {
     /// end of the connection.
     pub async fn sync_all(&mut self) -> Result<(), Error> {
         self.sftp.need(Extension::Fsync, "sync_all", &self.path)?;
-        let settled = poll_fn(|cx| self.poll_settle(cx)).await;
-        let handle = settled.and_then(|()| self.handle());
-        let handle = handle.map_err(|kind| self.error("sync_all", kind))?;
+        let settle = async {
+            poll_fn(|cx| self.poll_settle(cx)).await?;
+            self.handle().await
+        };
+        let handle = settle.await.map_err(|kind| self.error("sync_all", kind))?;
         self.act("sync_all", |client, out| client.fsync(&handle, out)).await
     }
 
@@ -165,7 +172,7 @@ impl File {
         let mut reader = Reader::of_range(&self.sftp.engine, offset, len);
         let mut filled: usize = 0;
         let read = async {
-            let handle = self.handle()?;
+            let handle = self.handle().await?;
             loop {
                 let rest = buf.get_mut(filled..).unwrap_or_default();
                 let taken = poll_fn(|cx| take_piece(&mut reader, &handle, size, rest, cx)).await?;
@@ -191,7 +198,7 @@ impl File {
         let mut writer = Writer::new(&self.sftp.engine);
         let (mut at, mut rest) = (offset, data);
         let write = async {
-            let handle = self.handle()?;
+            let handle = self.handle().await?;
             while !rest.is_empty() {
                 let taken = poll_fn(|cx| writer.poll_write(&handle, (at, rest), most, cx)).await?;
                 rest = rest.get(taken..).unwrap_or_default();
@@ -224,8 +231,8 @@ impl File {
         if len == Some(0) {
             return Ok(());
         }
-        let handles = self.handle().and_then(|from| Ok((from, target.handle()?)));
-        let (from, to) = handles.map_err(|kind| self.error("copy", kind))?;
+        let handles = async { Ok((self.handle().await?, target.handle().await?)) };
+        let (from, to) = handles.await.map_err(|kind| self.error("copy", kind))?;
         self.act("copy", |client, out| {
             client.copy_data((&from, offset), len.unwrap_or(0), (&to, target_offset), out)
         })
@@ -241,28 +248,40 @@ impl File {
     /// The file is closed in any case; how that went is not told.
     pub async fn close(mut self) -> Result<(), Error> {
         // The request goes right behind what was written: one round trip for both.
-        let sent = self.handle().and_then(|handle| {
+        let close = async {
+            let handle = self.handle().await?;
+            poll_fn(|cx| self.writer().poll_close(&handle, cx)).await?;
             self.handle.take();
-            self.writer().close(&handle)?;
-            Ok(handle)
-        });
-        let closed = match sent {
-            Ok(handle) => poll_fn(|cx| self.writer().poll_settle(&handle, cx)).await,
-            Err(kind) => Err(kind),
+            poll_fn(|cx| self.writer().poll_settle(&handle, cx)).await
         };
+        let closed = close.await;
         closed.map_err(|kind| self.error("close", kind))
     }
 
-    /// Reads from here to the end.
+    /// Reads from here to the end, at most [`MAX_CONTENT`](super::MAX_CONTENT) bytes.
     ///
     /// # Errors
-    /// The server's answer, or the end of the connection.
+    /// The server's answer, [`SftpErrorKind::ContentTooLong`], or the end of the connection.
     ///
     /// # Cancel safety
     /// What had been read is lost.
     pub async fn read_to_vec(&mut self) -> Result<Vec<u8>, Error> {
+        self.read_to_vec_up_to(super::MAX_CONTENT).await
+    }
+
+    /// As [`Self::read_to_vec`], but at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// What had been read is lost.
+    pub async fn read_to_vec_up_to(&mut self, limit: usize) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
         while let Some(piece) = poll_fn(|cx| self.poll_piece(cx)).await? {
+            if piece.len() > limit.saturating_sub(bytes.len()) {
+                return Err(self.error("read", SftpErrorKind::ContentTooLong { limit }));
+            }
             bytes.extend_from_slice(&piece);
         }
         Ok(bytes)
@@ -283,7 +302,7 @@ impl File {
     /// The next piece as it came, without a copy; `None` at the end.
     pub(super) fn poll_piece(&mut self, cx: &Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
         let size = self.limits().0;
-        let piece = match self.handle() {
+        let piece = match ready!(self.poll_handle(cx)) {
             Ok(handle) => {
                 let piece = ready!(self.reader.poll_piece(&handle, size, cx));
                 piece.map(|piece| piece.map(|piece| piece.split_to(piece.len())))
@@ -304,6 +323,21 @@ impl File {
         }
     }
 
+    /// Asks for the size to seek from the end.
+    fn poll_size(&mut self, cx: &Context<'_>) -> Poll<Result<Attrs, SftpErrorKind>> {
+        if matches!(self.seek, Some(Seek::FromEnd(None, _))) {
+            let handle = ready!(self.poll_handle(cx))?;
+            let ticket = self.sftp.engine.ticket();
+            ready!(ticket.poll_reserve(cx))?;
+            ticket.send(|client, out| client.fstat(&handle, out))?;
+            if let Some(Seek::FromEnd(place, _)) = &mut self.seek {
+                *place = Some(ticket);
+            }
+        }
+        let Some(Seek::FromEnd(Some(ticket), _)) = &self.seek else { return Poll::Pending };
+        Poll::Ready(ready!(ticket.poll_reply(cx)).and_then(|(_, reply)| expect_attrs(reply)))
+    }
+
     fn poll_settle(&mut self, cx: &Context<'_>) -> Poll<Result<(), SftpErrorKind>> {
         let handle = match self.handle.handle() {
             Ok(handle) => handle.clone(),
@@ -318,7 +352,11 @@ impl Drop for File {
     fn drop(&mut self) {
         if let Ok(handle) = self.handle.handle().cloned() {
             // There is nobody to be told.
-            self.writer().send_pending(&handle).ok();
+            if let Some((at, data)) = self.writer().take_pending() {
+                let write =
+                    move |client: &mut Client, out: &mut _| client.write(&handle, at, &data, out);
+                self.sftp.engine.send_and_forget(write);
+            }
         }
     }
 }
@@ -358,7 +396,7 @@ impl AsyncRead for File {
             return Poll::Ready(Ok(()));
         }
         let size = this.limits().0;
-        let piece = match this.handle() {
+        let piece = match ready!(this.poll_handle(cx)) {
             Ok(handle) => ready!(this.reader.poll_piece(&handle, size, cx)),
             Err(kind) => Err(kind),
         };
@@ -417,14 +455,7 @@ impl AsyncSeek for File {
             SeekFrom::Current(by) => {
                 Seek::To(self.position.checked_add_signed(by).ok_or_else(out_of_range)?)
             }
-            SeekFrom::End(by) => {
-                let ticket = self.sftp.engine.ticket();
-                let asked = self.handle().and_then(|handle| {
-                    ticket.send(|client: &mut Client, out: &mut Vec<u8>| client.fstat(&handle, out))
-                });
-                asked.map_err(|kind| self.error("seek", kind))?;
-                Seek::FromEnd(ticket, by)
-            }
+            SeekFrom::End(by) => Seek::FromEnd(None, by),
         });
         Ok(())
     }
@@ -434,9 +465,9 @@ impl AsyncSeek for File {
         let to = match &this.seek {
             None => return Poll::Ready(Ok(this.position)),
             Some(Seek::To(to)) => *to,
-            Some(Seek::FromEnd(ticket, by)) => {
-                let reply = ready!(ticket.poll_reply(cx)).and_then(|(_, r)| expect_attrs(r));
+            Some(Seek::FromEnd(_, by)) => {
                 let by = *by;
+                let reply = ready!(this.poll_size(cx));
                 this.seek = None;
                 let size = match reply {
                     Ok(attrs) => attrs.size.unwrap_or(0),

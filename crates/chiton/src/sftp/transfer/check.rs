@@ -10,7 +10,10 @@ use std::{
     sync::Arc,
 };
 
-use sftp::{Attrs, OpenFlags, StatusCode, client::Response};
+use sftp::{
+    Attrs, OpenFlags, StatusCode,
+    client::{Client as Codec, Response},
+};
 use ssh_crypto::hash::{HashAlgorithm, Hasher};
 use tokio::time::timeout;
 
@@ -66,7 +69,9 @@ pub(super) async fn same(
     }
     let ticket = sftp.engine.ticket();
     let path = remote.as_bytes();
-    ticket.send(|client, out| client.open(path, OpenFlags::READ, &Attrs::NONE, out))?;
+    let open =
+        |client: &mut Codec, out: &mut _| client.open(path, OpenFlags::READ, &Attrs::NONE, out);
+    ticket.send_in_turn(open).await?;
     let handle = expect_handle(ticket.reply().await?.1)?;
     let open = Opened::new(Arc::clone(&sftp.engine), handle);
     for (offset, len) in samples(len) {
@@ -128,7 +133,7 @@ async fn read(
         let handle = open.handle()?;
         let left = u32::try_from(end.saturating_sub(offset)).unwrap_or(u32::MAX);
         let most = left.min(sftp::limits::DEFAULT_DATA);
-        ticket.send(|client, out| client.read(handle, offset, most, out))?;
+        ticket.send_in_turn(|client, out| client.read(handle, offset, most, out)).await?;
         match ticket.reply().await?.1 {
             Response::Data(chunks) => {
                 offset = offset.saturating_add(u64::try_from(chunks.len()).unwrap_or(u64::MAX));

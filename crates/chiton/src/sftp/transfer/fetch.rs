@@ -199,12 +199,13 @@ impl Fetch {
         let path = top.remote.clone();
         let path = path.as_bytes();
         let asking = self.sftp.engine.ticket();
-        asking.send(|client, out| client.stat(path, out))?;
+        asking.send_in_turn(|client, out| client.stat(path, out)).await?;
         let recursive = self.settings.recursive;
-        self.ticket.send(|client, out| match recursive {
+        let open = self.ticket.send_in_turn(|client, out| match recursive {
             true => client.opendir(path, out),
             false => client.open(path, OpenFlags::READ, &Attrs::NONE, out),
-        })?;
+        });
+        open.await?;
         let attrs = asking.reply().await.and_then(|(_, reply)| expect_attrs(reply));
         let opened = self.ticket.reply().await?.1;
         let handle = match opened {
@@ -249,7 +250,7 @@ impl Fetch {
 
     fn close(&self, handle: Option<Handle>) {
         if let Some(handle) = handle {
-            self.sftp.engine.send_and_forget(|client, out| client.close(&handle, out));
+            self.sftp.engine.send_and_forget(move |client, out| client.close(&handle, out));
         }
     }
 
@@ -265,10 +266,16 @@ impl Fetch {
     /// Does what can be done, and waits for what comes next. False when all is done.
     async fn turn(
         &mut self,
-        cancelled: Pin<&mut impl Future<Output = ()>>,
+        mut cancelled: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<bool, SftpErrorKind> {
         while let Some(done) = self.sink.try_next() {
             self.on_disk(done);
+        }
+        if self.asked.is_empty() {
+            tokio::select! {
+                turn = self.ticket.reserve() => turn?,
+                () = cancelled.as_mut() => return Err(SftpErrorKind::Cancelled),
+            }
         }
         self.ask()?;
         let (entries, plan) = (&self.entries, &self.plan);
@@ -340,7 +347,7 @@ impl Fetch {
     }
 
     fn has_room(&self) -> bool {
-        self.asked.is_empty() || self.sftp.engine.client(|client| client.room()) > RESERVE
+        self.asked.is_empty() || self.sftp.engine.room() > RESERVE
     }
 
     fn send(&mut self, step: GetStep) -> Result<(), SftpErrorKind> {

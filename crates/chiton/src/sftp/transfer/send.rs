@@ -12,7 +12,7 @@ use bytes::Bytes;
 use sftp::{
     Attrs, Extension, OpenFlags, StatusCode,
     attrs::Times,
-    client::{Handle, RequestId, Response},
+    client::{Client as Codec, Handle, RequestId, Response},
     transfer::{Item, MAX_WAITING, PutFile, PutStep, Puts, Range, TransferError, lanes_wanted},
 };
 use tokio::{
@@ -168,10 +168,16 @@ impl Sending {
     /// Does what can be done, and waits for what comes next. False when all is done.
     async fn turn(
         &mut self,
-        cancelled: Pin<&mut impl Future<Output = ()>>,
+        mut cancelled: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<bool, SftpErrorKind> {
         while let Some(done) = self.source.try_next() {
             self.on_disk(done);
+        }
+        if let Some(lane) = self.lanes.first().filter(|lane| lane.asked.is_empty()) {
+            tokio::select! {
+                turn = lane.ticket.reserve() => turn?,
+                () = cancelled.as_mut() => return Err(SftpErrorKind::Cancelled),
+            }
         }
         self.ask()?;
         let (entries, plan) = (&self.entries, &self.plan);
@@ -241,9 +247,7 @@ impl Sending {
     }
 
     fn has_room(&self) -> bool {
-        self.lanes.iter().all(|lane| {
-            lane.asked.is_empty() || lane.sftp.engine.client(|client| client.room()) > RESERVE
-        })
+        self.lanes.iter().all(|lane| lane.asked.is_empty() || lane.sftp.engine.room() > RESERVE)
     }
 
     /// The attributes that something shall have in the end.
@@ -715,7 +719,12 @@ impl Sending {
             self.decided = true;
             let limits = lane.sftp.engine.client(|client| client.limits());
             let client = client.clone();
-            self.opening.spawn(async move { client.open_sftp_as(limits).await });
+            let patience = lane.sftp.engine.request_timeout();
+            self.opening.spawn(async move {
+                let sftp = client.open_sftp_as(limits).await?;
+                sftp.set_request_timeout(patience);
+                Ok(sftp)
+            });
         }
     }
 
@@ -844,18 +853,21 @@ impl Drop for Sending {
         for (item, entry) in &self.entries {
             let confirmed = Attrs::with_size(self.plan.confirmed(*item));
             for (lane, handle) in self.lanes.iter().zip(&entry.handles) {
-                let Some(handle) = handle else { continue };
+                let Some(handle) = handle.clone() else { continue };
+                let cut = (entry.hidden.is_none() && !entry.over).then_some(confirmed);
                 let engine = &lane.sftp.engine;
-                if entry.hidden.is_none() && !entry.over {
-                    engine.send_and_forget(|client, out| client.fsetstat(handle, &confirmed, out));
+                if let (Some(cut), handle) = (cut, handle.clone()) {
+                    engine.send_and_forget(move |client, out| client.fsetstat(&handle, &cut, out));
                 }
-                engine.send_and_forget(|client, out| client.close(handle, out));
+                engine.send_and_forget(move |client, out| client.close(&handle, out));
             }
             if let (Some(hidden), Some(lane), true) =
                 (&entry.hidden, self.lanes.first(), entry.handles.iter().any(Option::is_some))
             {
-                let path = hidden.as_bytes();
-                lane.sftp.engine.send_and_forget(|client, out| client.remove(path, out));
+                let hidden = hidden.clone();
+                let remove =
+                    move |client: &mut Codec, out: &mut _| client.remove(hidden.as_bytes(), out);
+                lane.sftp.engine.send_and_forget(remove);
             }
         }
     }

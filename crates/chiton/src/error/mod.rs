@@ -1,5 +1,13 @@
 //! Everything that can go wrong, sorted by whose fault it is.
 
+mod host_key;
+mod sftp;
+
+pub use self::{
+    host_key::{HostKeyError, HostKeyReason},
+    sftp::{SftpError, SftpErrorKind},
+};
+
 use core::fmt;
 use std::{
     io,
@@ -9,7 +17,7 @@ use std::{
 };
 
 use ssh_auth::AuthRecord;
-use ssh_keys::{Fingerprint, PrivateKeyError, certificate::CertificateError};
+use ssh_keys::PrivateKeyError;
 use ssh_wire::{DisconnectReason, Fault, Layer, PeerText, Rule};
 
 /// Why something did not work.
@@ -120,50 +128,6 @@ pub enum PeerMisbehaved {
     },
 }
 
-/// Why a host key was not accepted.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct HostKeyError {
-    /// The host as known_hosts names it.
-    pub host: String,
-    /// The kind of key that the host showed.
-    pub key_type: &'static str,
-    /// The fingerprint of the key that the host showed.
-    pub fingerprint: Fingerprint,
-    /// What is the matter with it.
-    pub reason: HostKeyReason,
-}
-
-/// What is the matter with a host key.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum HostKeyReason {
-    /// No file lists a key for the host.
-    Unknown {
-        /// Where to add it.
-        file: Option<PathBuf>,
-    },
-    /// A file lists another key for the host.
-    Changed {
-        /// `file:line` of each key listed.
-        known: Vec<String>,
-    },
-    /// A file says that this key must never be accepted.
-    Revoked {
-        /// `file:line` of the entry.
-        at: String,
-    },
-    /// The host shows a certificate that proves nothing here, and no file lists its key either.
-    NotCertified {
-        /// What is wrong with the certificate.
-        error: CertificateError,
-    },
-    /// The DNS has the fingerprint of another key for the host.
-    DnsDiffers,
-    /// Whoever was asked said no.
-    Refused,
-}
-
 /// Nothing that was offered let the user in.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -207,75 +171,6 @@ pub struct CommandFailed {
     pub status: crate::ExitStatus,
     /// The last bytes of what it wrote to its standard error.
     pub stderr: PeerText,
-}
-
-/// An SFTP operation that failed.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct SftpError {
-    /// What was to be done: `open`, `read`, …
-    pub operation: &'static str,
-    /// To which file; empty where there is none.
-    pub path: Vec<u8>,
-    /// What went wrong.
-    pub kind: SftpErrorKind,
-}
-
-/// What went wrong in an SFTP operation.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum SftpErrorKind {
-    /// The server answered with an error status.
-    Status(sftp::Status),
-    /// The server broke the protocol.
-    Protocol(sftp::Error),
-    /// The request cannot be made.
-    Request(sftp::RequestError),
-    /// The server listed a name that is not the name of a file in the directory.
-    BadName(sftp::path::BadComponent),
-    /// The server listed more than is taken, in bytes.
-    ListingTooLong {
-        /// The most bytes that the entries of a directory may take.
-        limit: usize,
-    },
-    /// The connection under it ended.
-    Connection(Error),
-    /// The subsystem ended without having been asked to.
-    SubsystemEnded,
-    /// What arrived is not the whole file.
-    Transfer(sftp::transfer::TransferError),
-    /// A directory where a file is needed.
-    IsADirectory,
-    /// Something else where a directory is needed.
-    NotADirectory,
-    /// Directories are nested deeper than is followed.
-    TooDeep {
-        /// The most that are followed.
-        limit: usize,
-    },
-    /// The server does not offer the extension that this needs.
-    Unsupported(&'static str),
-    /// A local file could not be read or written.
-    Local(Arc<LocalFileError>),
-    /// What is there already is not the beginning of the source, so that it cannot be gone on
-    /// behind it.
-    ResumeMismatch {
-        /// Bytes that are there.
-        there: u64,
-    },
-    /// The copy was compared by SHA-256 and is another.
-    ContentDiffers,
-    /// The server does not run `sha256sum`, which was to compare the copy.
-    CannotVerify,
-    /// [`Monitor::cancel`](crate::sftp::Monitor::cancel) was called.
-    Cancelled,
-    /// The transfer stopped; this many bytes from the beginning are in place.
-    Interrupted {
-        /// Bytes from the beginning of the file that are confirmed.
-        confirmed: u64,
-        /// Why it stopped.
-        cause: Box<Self>,
-    },
 }
 
 /// A local file that cannot be used.
@@ -322,6 +217,7 @@ impl Error {
                 SftpErrorKind::Protocol(_) => Fault::Peer,
                 SftpErrorKind::Connection(error) => error.fault(),
                 SftpErrorKind::Local(_) => Fault::Local,
+                SftpErrorKind::NoAnswer { .. } => Fault::Network,
                 _ => Fault::Policy,
             },
             #[cfg(feature = "tokio")]
@@ -369,7 +265,7 @@ impl Error {
 
     /// The SFTP status code of the server, where the error is one.
     #[must_use]
-    pub fn sftp_status(&self) -> Option<sftp::StatusCode> {
+    pub fn sftp_status(&self) -> Option<::sftp::StatusCode> {
         match self {
             Self::Sftp(error) => error.kind.status(),
             _ => None,
@@ -383,28 +279,6 @@ impl Error {
         source: io::Error,
     ) -> Self {
         Self::LocalFile(Arc::new(LocalFileError { operation, path: path.into(), source }))
-    }
-}
-
-impl SftpErrorKind {
-    fn rule(&self) -> Option<Rule> {
-        match self {
-            Self::Protocol(error) => error.rule(),
-            Self::BadName(_) => Some(Rule("filexfer-02 §7")),
-            Self::Connection(error) => error.rule(),
-            Self::Interrupted { cause, .. } => cause.rule(),
-            _ => None,
-        }
-    }
-
-    /// The server's status code, also of what interrupted a transfer.
-    #[must_use]
-    pub fn status(&self) -> Option<sftp::StatusCode> {
-        match self {
-            Self::Status(status) => Some(status.code),
-            Self::Interrupted { cause, .. } => cause.status(),
-            _ => None,
-        }
     }
 }
 
@@ -490,48 +364,6 @@ fn shown(path: &Path) -> PeerText {
     PeerText::from_bytes(path.as_os_str().as_encoded_bytes())
 }
 
-impl fmt::Display for HostKeyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, key_type, fingerprint, reason } = self;
-        match reason {
-            HostKeyReason::Unknown { file } => {
-                write!(f, "the host {host} is unknown; its {key_type} key is {fingerprint}. ")?;
-                f.write_str("Compare it with what the host's owner says")?;
-                match file {
-                    Some(file) => write!(f, " and add it to {}", shown(file)),
-                    None => Ok(()),
-                }
-            }
-            HostKeyReason::Changed { known } => write!(
-                f,
-                "THE KEY OF {host} HAS CHANGED: it shows a {key_type} key {fingerprint}, but {} \
-                 {} another one. Either the host was set up anew, or somebody is in between. \
-                 Remove the old key only if you know why it changed",
-                known.join(", "),
-                if known.len() == 1 { "lists" } else { "list" },
-            ),
-            HostKeyReason::Revoked { at } => write!(
-                f,
-                "the {key_type} key {fingerprint} that {host} shows is marked as revoked at {at}: \
-                 do not connect"
-            ),
-            HostKeyReason::NotCertified { error } => write!(
-                f,
-                "the certificate that {host} shows proves nothing: {error}; and its {key_type} key \
-                 {fingerprint} is unknown"
-            ),
-            HostKeyReason::DnsDiffers => write!(
-                f,
-                "the {key_type} key {fingerprint} that {host} shows is not the one that the DNS has \
-                 for it: somebody may be in between"
-            ),
-            HostKeyReason::Refused => {
-                write!(f, "the {key_type} key {fingerprint} of {host} was not accepted")
-            }
-        }
-    }
-}
-
 impl fmt::Display for AuthFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "authentication as {} failed", ssh_wire::escape(&self.user))?;
@@ -569,53 +401,6 @@ impl fmt::Display for ChannelError {
             Self::OutputTooLong(limit) => {
                 write!(f, "the command wrote more than {limit} bytes (Command::max_output); ")?;
                 f.write_str("read its streams instead of collecting them")
-            }
-        }
-    }
-}
-
-impl fmt::Display for SftpError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sftp {}", self.operation)?;
-        if !self.path.is_empty() {
-            write!(f, " {}", PeerText::from_bytes(&self.path))?;
-        }
-        write!(f, ": {}", self.kind)
-    }
-}
-
-impl fmt::Display for SftpErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Status(status) => status.fmt(f),
-            Self::Protocol(error) => error.fmt(f),
-            Self::Request(error) => error.fmt(f),
-            Self::BadName(error) => write!(f, "the server misbehaved: {error}"),
-            Self::ListingTooLong { limit } => {
-                write!(f, "the server listed more than fits into {limit} bytes")
-            }
-            Self::Connection(error) => error.fmt(f),
-            Self::SubsystemEnded => f.write_str("the server ended the sftp subsystem"),
-            Self::Transfer(error) => error.fmt(f),
-            Self::IsADirectory => f.write_str("is a directory, not a file"),
-            Self::NotADirectory => f.write_str("is no directory"),
-            Self::TooDeep { limit } => {
-                write!(f, "directories are nested more than {limit} deep")
-            }
-            Self::Unsupported(name) => write!(f, "the server does not offer {name}"),
-            Self::Local(error) => error.fmt(f),
-            Self::ResumeMismatch { there } => write!(
-                f,
-                "the {there} bytes that are there are not the beginning of the source; write it \
-                 anew"
-            ),
-            Self::ContentDiffers => f.write_str("the copy differs from the source (SHA-256)"),
-            Self::CannotVerify => {
-                f.write_str("the server does not run sha256sum, which was to compare the copy")
-            }
-            Self::Cancelled => f.write_str("cancelled"),
-            Self::Interrupted { confirmed, cause } => {
-                write!(f, "{cause} (the first {confirmed} bytes are in place)")
             }
         }
     }
@@ -659,12 +444,6 @@ impl From<LocalFileError> for Error {
     }
 }
 
-impl From<LocalFileError> for SftpErrorKind {
-    fn from(error: LocalFileError) -> Self {
-        Self::Local(Arc::new(error))
-    }
-}
-
 impl From<ChannelError> for Error {
     fn from(error: ChannelError) -> Self {
         Self::Channel(Box::new(error))
@@ -679,9 +458,9 @@ impl From<Error> for io::Error {
             Error::ConnectionLost(..) | Error::Disconnected(_) => io::ErrorKind::ConnectionReset,
             Error::Closed | Error::Channel(_) => io::ErrorKind::BrokenPipe,
             Error::Sftp(sftp) => match sftp.kind.status() {
-                Some(sftp::StatusCode::NoSuchFile) => io::ErrorKind::NotFound,
-                Some(sftp::StatusCode::PermissionDenied) => io::ErrorKind::PermissionDenied,
-                Some(sftp::StatusCode::OpUnsupported) => io::ErrorKind::Unsupported,
+                Some(::sftp::StatusCode::NoSuchFile) => io::ErrorKind::NotFound,
+                Some(::sftp::StatusCode::PermissionDenied) => io::ErrorKind::PermissionDenied,
+                Some(::sftp::StatusCode::OpUnsupported) => io::ErrorKind::Unsupported,
                 _ => io::ErrorKind::Other,
             },
             _ => io::ErrorKind::Other,
@@ -693,6 +472,7 @@ impl From<Error> for io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ssh_keys::Fingerprint;
 
     #[test]
     fn an_error_is_small_and_can_cross_threads() {
@@ -711,7 +491,7 @@ mod tests {
 
     #[test]
     fn what_an_sftp_server_broke_is_named() {
-        let kind = SftpErrorKind::Protocol(sftp::PeerMisbehaved::SecondVersion.into());
+        let kind = SftpErrorKind::Protocol(::sftp::PeerMisbehaved::SecondVersion.into());
         let cause = Box::new(kind);
         let kind = SftpErrorKind::Interrupted { confirmed: 0, cause };
         let error = Error::Sftp(Box::new(SftpError { operation: "get", path: Vec::new(), kind }));

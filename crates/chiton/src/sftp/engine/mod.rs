@@ -5,8 +5,12 @@
 //! one of them may be a task that does not come back to it; the first reads for all. A transfer
 //! is one waiter with many requests out, so that on its path nothing is handed around.
 
+mod line;
+mod patience;
+mod ticket;
+
 use core::{
-    future::poll_fn,
+    fmt,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -24,6 +28,9 @@ use sftp::{
 
 use super::link::Link;
 use crate::error::SftpErrorKind;
+use line::Line;
+use patience::Patience;
+pub(super) use ticket::Ticket;
 
 /// How many received pieces one poll handles before others get their turn.
 const CHUNKS_PER_POLL: usize = 128;
@@ -80,12 +87,32 @@ struct State {
     ended: Option<SftpErrorKind>,
     /// Whom to wake once the lock is free.
     to_wake: Vec<Waker>,
+    /// Who waits until a request may be made.
+    line: Line,
+    /// Requests that may be made, and that are promised to somebody.
+    reserved: usize,
+    /// Requests that nobody waits for, and for which there was no room.
+    later: VecDeque<Forgotten>,
+    patience: Patience,
+}
+
+/// A request whose answer nobody waits for.
+struct Forgotten(Box<Write>);
+
+type Write = dyn FnOnce(&mut Client, &mut Vec<u8>) + Send;
+
+impl fmt::Debug for Forgotten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Forgotten")
+    }
 }
 
 #[derive(Debug, Default)]
 struct Waiter {
     waker: Option<Waker>,
     replies: VecDeque<(RequestId, Response)>,
+    /// One request is promised to it.
+    reserved: bool,
 }
 
 impl Engine {
@@ -105,6 +132,10 @@ impl Engine {
                 owners: HashMap::new(),
                 ended: None,
                 to_wake: Vec::new(),
+                line: Line::default(),
+                reserved: 0,
+                later: VecDeque::new(),
+                patience: Patience::default(),
             }),
         })
     }
@@ -124,6 +155,23 @@ impl Engine {
     /// Looks at the codec: limits and extensions of the server.
     pub(super) fn client<T>(&self, look: impl FnOnce(&Client) -> T) -> T {
         self.with(|state| look(&state.client))
+    }
+
+    /// How many requests may be made now by those to whom none is promised.
+    pub(super) fn room(&self) -> usize {
+        self.with(|state| state.room())
+    }
+
+    /// How long the server may be silent while it owes answers.
+    pub(super) fn request_timeout(&self) -> Option<Duration> {
+        self.with(|state| state.patience.limit())
+    }
+
+    /// Sets how long the server may be silent while it owes answers.
+    pub(super) fn set_request_timeout(&self, limit: Option<Duration>) {
+        self.with(|state| state.patience.set_limit(limit));
+        // Whoever waits has to set the timer.
+        self.waker.wake_by_ref();
     }
 
     /// Tells the codec what the server accepts, which it told on another channel.
@@ -186,20 +234,105 @@ impl Engine {
         Ticket { engine: Arc::clone(self), id }
     }
 
-    /// Sends a request that nobody waits for, and gets it on its way if the channel has room.
+    /// Sends a request that nobody waits for, and gets it on its way if the channel has room. If no
+    /// further request may be made, it follows later.
     pub(super) fn send_and_forget(
         &self,
-        request: impl FnOnce(&mut Client, &mut Vec<u8>) -> Result<RequestId, RequestError>,
+        request: impl FnOnce(&mut Client, &mut Vec<u8>) -> Result<RequestId, RequestError>
+        + Send
+        + 'static,
     ) {
         self.with(|state| {
             // A session that has ended has no open handles either.
-            request(&mut state.client, &mut state.small).ok();
+            let request = Forgotten(Box::new(move |client, out| {
+                // There is room; what else is wrong with it, nobody wants to know.
+                request(client, out).ok();
+            }));
+            if state.ended.is_none() {
+                state.later.push_back(request);
+            }
+            state.send_later();
             state.flush(self);
         });
     }
 }
 
 impl State {
+    fn room(&self) -> usize {
+        self.client.room().saturating_sub(self.reserved)
+    }
+
+    /// Makes those requests that nobody waits for.
+    fn send_later(&mut self) {
+        while self.room() > 0
+            && let Some(Forgotten(request)) = self.later.pop_front()
+        {
+            request(&mut self.client, &mut self.small);
+            self.note_request();
+        }
+    }
+
+    /// The time to answer begins with the first request that is to be answered.
+    fn note_request(&mut self) {
+        if self.client.outstanding() == 1 {
+            self.patience.renew();
+        }
+    }
+
+    /// Promises a request to a ticket, if one may be made.
+    fn reserve(&mut self, ticket: u64) -> bool {
+        let room = self.room();
+        let Some(waiter) = self.waiters.get_mut(&ticket) else { return false };
+        if !waiter.reserved && room > 0 {
+            waiter.reserved = true;
+            self.reserved = self.reserved.saturating_add(1);
+        }
+        waiter.reserved
+    }
+
+    /// Takes the promise back, because the request is made now or never.
+    fn release(&mut self, ticket: u64) {
+        if let Some(waiter) = self.waiters.get_mut(&ticket)
+            && core::mem::take(&mut waiter.reserved)
+        {
+            self.reserved = self.reserved.saturating_sub(1);
+        }
+    }
+
+    /// Takes the promise back if it was not used, for those who wait.
+    fn give_back(&mut self, ticket: u64) {
+        if self.reserved > 0 {
+            self.release(ticket);
+            self.invite();
+        }
+    }
+
+    /// Wakes those for whom there is room now.
+    fn invite(&mut self) {
+        let room = self.room();
+        self.to_wake.extend(self.line.first(room).cloned());
+    }
+
+    /// Reads, and ends the session if the server owes answers and has been silent for too long.
+    /// True if there may be more to read.
+    fn look(&mut self, engine: &Engine) -> bool {
+        self.flush(engine);
+        let more = self.receive(engine);
+        self.send_later();
+        self.invite();
+        // Closing abandoned handles may have queued something.
+        if !self.small.is_empty() {
+            self.flush(engine);
+        }
+        if !more && self.ended.is_none() && self.client.outstanding() > 0 {
+            let mut cx = Context::from_waker(&engine.waker);
+            if let Poll::Ready(after) = self.patience.poll_over(&mut cx) {
+                self.end(SftpErrorKind::NoAnswer { after });
+            }
+        }
+        more
+    }
+
     /// Writes what there is room for.
     fn flush(&mut self, engine: &Engine) {
         let cx = Context::from_waker(&engine.waker);
@@ -216,7 +349,10 @@ impl State {
             let pieces: Vec<&[u8]> = self.out.iter().take(WRITE_PIECES).map(|b| &**b).collect();
             match engine.link.poll_write(&cx, &pieces) {
                 Poll::Pending => return,
-                Poll::Ready(Ok(n)) => self.wrote(n),
+                Poll::Ready(Ok(n)) => {
+                    self.wrote(n);
+                    self.patience.renew();
+                }
                 Poll::Ready(Err(error)) => {
                     self.end(SftpErrorKind::Connection(error));
                     return;
@@ -243,6 +379,7 @@ impl State {
             match engine.link.poll_read_chunk(&cx) {
                 Poll::Pending => return false,
                 Poll::Ready(Ok(Some(chunk))) => {
+                    self.patience.renew();
                     if let Err(error) = self.client.feed(chunk) {
                         self.end(SftpErrorKind::Protocol(error));
                         return false;
@@ -274,127 +411,26 @@ impl State {
             // Whoever opened it has gone: the handle must not stay open at the server.
             None => {
                 if let Response::Handle(handle) = response {
-                    self.client.close(&handle, &mut self.small).ok();
+                    self.close_later(handle);
                 }
             }
         }
     }
 
+    /// Closes a handle that nobody has any more.
+    fn close_later(&mut self, handle: Handle) {
+        self.later.push_back(Forgotten(Box::new(move |client, out| {
+            // There is room, and a handle that was given can be closed.
+            client.close(&handle, out).ok();
+        })));
+    }
+
     fn end(&mut self, why: SftpErrorKind) {
         self.ended.get_or_insert(why);
         self.out.clear();
+        self.later.clear();
+        self.to_wake.extend(self.line.first(usize::MAX).cloned());
         self.to_wake.extend(self.waiters.values_mut().filter_map(|waiter| waiter.waker.take()));
-    }
-}
-
-/// Where the replies to one operation's requests arrive.
-///
-/// Dropping it abandons the requests: their replies are read and thrown away, and a handle that
-/// arrives for nobody is closed.
-#[derive(Debug)]
-pub(super) struct Ticket {
-    engine: Arc<Engine>,
-    id: u64,
-}
-
-impl Ticket {
-    /// Queues a request.
-    pub(super) fn send(
-        &self,
-        request: impl FnOnce(&mut Client, &mut Vec<u8>) -> Result<RequestId, RequestError>,
-    ) -> Result<RequestId, SftpErrorKind> {
-        self.engine.with(|state| {
-            let id =
-                request(&mut state.client, &mut state.small).map_err(SftpErrorKind::Request)?;
-            if state.small.len() > SMALL_PIECE {
-                let piece = core::mem::take(&mut state.small);
-                state.out.push_back(piece.into());
-            }
-            state.owners.insert(id, self.id);
-            Ok(id)
-        })
-    }
-
-    /// Queues a WRITE. Its data is not copied.
-    pub(super) fn send_write(
-        &self,
-        handle: &Handle,
-        offset: u64,
-        data: Bytes,
-    ) -> Result<RequestId, SftpErrorKind> {
-        self.engine.with(|state| {
-            let State { client, small, .. } = state;
-            let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
-            let id =
-                client.write_header(handle, offset, len, small).map_err(SftpErrorKind::Request)?;
-            state.out.push_back(core::mem::take(small).into());
-            state.out.push_back(data);
-            state.owners.insert(id, self.id);
-            Ok(id)
-        })
-    }
-
-    /// The next reply to any of this ticket's requests.
-    pub(super) fn poll_reply(
-        &self,
-        cx: &Context<'_>,
-    ) -> Poll<Result<(RequestId, Response), SftpErrorKind>> {
-        self.engine.with(|state| {
-            if let Some(reply) = state.waiters.get_mut(&self.id).and_then(|w| w.replies.pop_front())
-            {
-                return Poll::Ready(Ok(reply));
-            }
-            let mut more = false;
-            if state.ended.is_none() {
-                // Before reading, so that what arrives while reading wakes this task.
-                self.engine.parked.park(cx.waker());
-                state.flush(&self.engine);
-                more = state.receive(&self.engine);
-                // Closing abandoned handles may have queued something.
-                if !state.small.is_empty() {
-                    state.flush(&self.engine);
-                }
-            }
-            let ended = state.ended.clone();
-            let Some(waiter) = state.waiters.get_mut(&self.id) else {
-                return Poll::Pending;
-            };
-            if let Some(reply) = waiter.replies.pop_front() {
-                return Poll::Ready(Ok(reply));
-            }
-            if let Some(why) = ended {
-                return Poll::Ready(Err(why));
-            }
-            if more {
-                cx.waker().wake_by_ref();
-            }
-            waiter.waker = Some(cx.waker().clone());
-            Poll::Pending
-        })
-    }
-
-    /// Gets what is queued on its way, as far as there is room. What is left follows when
-    /// somebody waits for a reply.
-    pub(super) fn flush(&self) {
-        self.engine.with(|state| state.flush(&self.engine));
-    }
-
-    /// The next reply to any of this ticket's requests.
-    pub(super) async fn reply(&self) -> Result<(RequestId, Response), SftpErrorKind> {
-        poll_fn(|cx| self.poll_reply(cx)).await
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.engine.with(|state| {
-            let Some(waiter) = state.waiters.remove(&self.id) else { return };
-            for (_, response) in waiter.replies {
-                if let Response::Handle(handle) = response {
-                    state.client.close(&handle, &mut state.small).ok();
-                }
-            }
-        });
     }
 }
 
@@ -424,7 +460,7 @@ impl Opened {
 impl Drop for Opened {
     fn drop(&mut self) {
         if let Some(handle) = self.handle.take() {
-            self.engine.send_and_forget(|client, out| client.close(&handle, out));
+            self.engine.send_and_forget(move |client, out| client.close(&handle, out));
         }
     }
 }
