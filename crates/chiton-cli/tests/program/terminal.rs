@@ -126,6 +126,7 @@ fn names_are_completed_and_lines_are_remembered() {
     assert_eq!(fs::read(place.path("home/some file")).unwrap(), b"content");
     // A line is given up, the program is not.
     screen.press("rm so\x03");
+    screen.wait_for("sftp> ");
     screen.press("pwd\r");
     screen.wait_for("Remote working directory: /a directory");
     screen.wait_for("sftp> ");
