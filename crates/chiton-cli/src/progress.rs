@@ -39,6 +39,14 @@ impl Progress {
         }
     }
 
+    /// Writes a line above the bar.
+    pub(crate) fn print(&self, line: String) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| crate::log::print(line)),
+            None => crate::log::print(line),
+        }
+    }
+
     /// Leaves the bar as it stands and goes to the next line.
     pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {

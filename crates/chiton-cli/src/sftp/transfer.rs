@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, Result, show_path},
-    log::{print, say},
+    log::say,
     progress::Progress,
 };
 
@@ -221,7 +221,7 @@ impl Transfers<'_> {
             .report();
         let local = Where { from: remote, to: local };
         let mut partial = Partial::new(show_path(local.to), again);
-        let report = self.watched(get, &monitor, |event| match event.state {
+        let report = self.watched(get, &monitor, &bar, |event| match event.state {
             FileState::Directory => Some(format!("Retrieving {}", show(event.remote.as_bytes()))),
             FileState::Started { .. } => {
                 let (from, to) = (show(event.remote.as_bytes()), show_path(&event.local));
@@ -260,7 +260,7 @@ impl Transfers<'_> {
             .progress(move |Done { done, total, .. }| moving.update(done, total))
             .report();
         let partial = Partial::new(format!("remote {}", show(remote)), again);
-        let report = self.watched(put, &monitor, |event| match event.state {
+        let report = self.watched(put, &monitor, &bar, |event| match event.state {
             FileState::Directory => Some(format!("Entering {}", show_path(&event.local))),
             FileState::Started { .. } => {
                 let (from, to) = (show_path(&event.local), show(event.remote.as_bytes()));
@@ -282,6 +282,7 @@ impl Transfers<'_> {
         &self,
         work: impl Future<Output = Report>,
         monitor: &Monitor,
+        bar: &Progress,
         line: impl Fn(&FileEvent) -> Option<String>,
     ) -> Report {
         if self.manner.quiet {
@@ -291,7 +292,7 @@ impl Transfers<'_> {
         let tell = async {
             while let Some(event) = monitor.event().await {
                 if let Some(line) = line(&event) {
-                    print(line);
+                    bar.print(line);
                 }
             }
         };
