@@ -48,6 +48,8 @@ pub enum KeyError {
     NotBase64,
     /// A file is not built as RFC 4716 demands.
     NotRfc4716,
+    /// A file in PEM holds no public key, or one of an algorithm that is not supported.
+    NotPublicPem,
 }
 
 impl KeyError {
@@ -69,6 +71,7 @@ impl KeyError {
             Self::RsaModulusEven | Self::RsaExponent => "RFC 8017 §3.1",
             Self::MissingField(_) | Self::NotBase64 => "sshd(8) AUTHORIZED_KEYS FILE FORMAT",
             Self::NotRfc4716 => "RFC 4716 §3",
+            Self::NotPublicPem => "RFC 7468 §13",
             Self::UnsupportedType { .. } | Self::RsaModulusSize { .. } => return None,
         }))
     }
@@ -110,6 +113,10 @@ impl fmt::Display for KeyError {
             Self::NotRfc4716 => {
                 f.write_str("the public key has not the lines that RFC 4716 demands")
             }
+            Self::NotPublicPem => f.write_str(
+                "the PEM text is neither a PUBLIC KEY of RSA, an elliptic curve or Ed25519 nor an \
+                 RSA PUBLIC KEY",
+            ),
         }
     }
 }

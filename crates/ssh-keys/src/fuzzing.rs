@@ -176,7 +176,7 @@ pub fn allowed_signers(data: &[u8]) {
     assert!(signers.check(&nobody, "a", "file", 0, 0).is_err());
     assert!(signers.find_principals(&nobody, 0, 0).is_empty());
     for signer in signers.signers() {
-        let identity = Identity::Key(signer.key.clone());
+        let identity = signer.identity.clone();
         drop(signers.check(&identity, &signer.principals, "file", 0, 0));
         drop(signers.find_principals(&identity, 0, 0));
     }

@@ -7,7 +7,7 @@ use core::fmt;
 
 use ssh_wire::{PeerText, Reader};
 
-use crate::{KeyError, PublicKey, base64, public::shown};
+use crate::{KeyError, PublicKey, base64, certificate::CertificateError, public::shown};
 
 /// The longest line that is read, in bytes. The largest key takes less than 4 KiB of it, the rest
 /// is for names of hosts and comments.
@@ -65,6 +65,8 @@ pub enum LineError {
     NotText,
     /// The key is not one.
     Key(KeyError),
+    /// What calls itself a certificate is not one.
+    Certificate(CertificateError),
 }
 
 impl From<KeyError> for LineError {
@@ -89,6 +91,7 @@ impl fmt::Display for LineError {
             }
             Self::NotText => f.write_str("the line is not UTF-8"),
             Self::Key(error) => error.fmt(f),
+            Self::Certificate(error) => error.fmt(f),
         }
     }
 }

@@ -16,7 +16,7 @@ use ssh_wire::{Decode as _, DecodeErrorKind, Encode as _, MpInt, PeerText, Reade
 use crate::{
     Fingerprint, KeyError, KeyType,
     algorithm::{curve_name, key_type_of_curve},
-    format::rfc4716,
+    format::{rfc4716, spki},
     line,
 };
 
@@ -107,23 +107,42 @@ impl PublicKey {
         Ok((key, String::from_utf8_lossy(comment).into_owned()))
     }
 
-    /// Reads the text of a public key file: a line as in [`Self::from_openssh`], or RFC 4716, which
-    /// begins with `---- BEGIN SSH2 PUBLIC KEY ----`. Returns the comment too.
+    /// Reads the text of a public key file: a line as in [`Self::from_openssh`], RFC 4716, which
+    /// begins with `---- BEGIN SSH2 PUBLIC KEY ----`, or PEM as OpenSSL writes it. Returns the
+    /// comment too.
     ///
     /// # Errors
     /// [`KeyError`].
     pub fn parse(text: &str) -> Result<(Self, String), KeyError> {
-        if !text.trim_start().starts_with(rfc4716::BEGIN) {
-            return Self::from_openssh(text);
+        let start = text.trim_start();
+        if start.starts_with(rfc4716::BEGIN) {
+            let (blob, comment) = rfc4716::read(text)?;
+            return Ok((Self::from_blob(&blob)?, comment));
         }
-        let (blob, comment) = rfc4716::read(text)?;
-        Ok((Self::from_blob(&blob)?, comment))
+        if start.starts_with(spki::BEGIN) {
+            return Ok((Self::from_blob(&spki::read(text)?)?, String::new()));
+        }
+        Self::from_openssh(text)
     }
 
     /// The text of a file as in RFC 4716, for other implementations.
     #[must_use]
     pub fn to_rfc4716(&self, comment: &str) -> String {
         rfc4716::write(&crate::Identity::Key(self.clone()), comment)
+    }
+
+    /// The text of a PEM file for OpenSSL, `PUBLIC KEY` (RFC 7468 §13); `None` for a type of keys
+    /// that has no such form.
+    #[must_use]
+    pub fn to_pkcs8(&self) -> Option<String> {
+        spki::write(self)
+    }
+
+    /// The same as OpenSSL wrote it before: `RSA PUBLIC KEY` (RFC 8017 §A.1.1), and for keys on
+    /// elliptic curves `PUBLIC KEY`; `None` for other types of keys.
+    #[must_use]
+    pub fn to_pem(&self) -> Option<String> {
+        spki::write_traditional(self)
     }
 
     /// The line for a `*.pub` file or for `authorized_keys`, without an end of line. Control

@@ -2,7 +2,7 @@
 
 use chiton::keys::{Identity, PrivateKey, PublicKey};
 
-use super::{Options, files, generate::unknown_format, load_public};
+use super::{Options, files, generate::unknown_format, load_shown};
 use crate::{
     failure::{Failure, Result, show_path},
     log::print,
@@ -10,29 +10,44 @@ use crate::{
 
 const WHICH: &str = "Enter file in which the key is";
 
-/// Public keys of other formats than SSH's have a form of their own for each algorithm.
-fn only_rfc4716(options: &Options) -> Result<()> {
+/// What a public key is converted to, or from.
+enum Form {
+    /// RFC 4716.
+    Ssh2,
+    /// `SubjectPublicKeyInfo` in PEM.
+    Pkcs8,
+    /// What OpenSSL wrote before that.
+    Pem,
+}
+
+fn form(options: &Options) -> Result<Form> {
     match options.format.as_deref() {
-        None | Some("RFC4716") => Ok(()),
-        Some(format @ ("PEM" | "PKCS8")) => Err(Failure::new(format_args!(
-            "{format} is not a form of public keys here; RFC4716 is. Private keys are converted \
-             with -p -m {format}"
-        ))),
+        None | Some("RFC4716") => Ok(Form::Ssh2),
+        Some("PKCS8") => Ok(Form::Pkcs8),
+        Some("PEM") => Ok(Form::Pem),
         Some(format) => Err(unknown_format(format)),
     }
 }
 
 pub(super) fn export(options: &Options) -> Result<u8> {
-    only_rfc4716(options)?;
+    let form = form(options)?;
     let path = options.file(WHICH)?;
-    let (identity, _) = load_public(&path)?;
+    let (identity, _) = load_shown(&path)?;
     let key = match &identity {
         Identity::Key(key) => key,
         Identity::Certificate(_) => {
             return Err(Failure::new(format_args!("{} is a certificate", show_path(&path))));
         }
     };
-    let text = key.to_rfc4716(&usual_comment(key));
+    let text = match form {
+        Form::Ssh2 => Some(key.to_rfc4716(&usual_comment(key))),
+        Form::Pkcs8 => key.to_pkcs8(),
+        Form::Pem => key.to_pem(),
+    };
+    let text = text.ok_or_else(|| {
+        let name = key.key_type().short_name();
+        Failure::new(format_args!("keys of type {name} have no such form; RFC4716 has all"))
+    })?;
     print(text.trim_end());
     Ok(0)
 }
@@ -47,7 +62,8 @@ fn usual_comment(key: &PublicKey) -> String {
 
 /// Also private keys of other programs are read: their public half is printed, as for a public key.
 pub(super) fn import(options: &Options) -> Result<u8> {
-    only_rfc4716(options)?;
+    // The file says itself which of the forms it has.
+    form(options)?;
     let path = options.file(WHICH)?;
     let bytes = files::read(&path)?;
     if let Ok(key) = PrivateKey::parse_public(&bytes) {

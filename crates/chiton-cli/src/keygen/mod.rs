@@ -19,7 +19,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use chiton::keys::{Identity, PrivateKey, PrivateKeyError, private::FileCipher};
+use chiton::keys::{
+    Identity, PrivateKey, PrivateKeyError, private::FileCipher, public::MIN_RSA_BITS,
+};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -59,6 +61,9 @@ usage: ssh-keygen [-q] [-a rounds] [-b bits] [-C comment] [-f output_keyfile]
 
 const GRAMMAR: Grammar =
     Grammar { flags: "AHLQUceghiklpquvy", values: "CEFINOPRVYZabfmnrstz", unsupported: "BDKMTXow" };
+
+/// The smallest RSA keys that are shown, in bits: OpenSSH shows them, and so they can be found.
+const SHOWN_RSA_BITS: usize = 1024;
 
 /// What a failure exits with, as OpenSSH's.
 const FAILED: u8 = 255;
@@ -346,6 +351,15 @@ fn open_private(
 /// Reads a public key or certificate from a file of either kind, or the public half of a private
 /// key; with its comment.
 pub(crate) fn load_public(path: &Path) -> Result<(Identity, String)> {
+    load_public_of_bits(path, MIN_RSA_BITS)
+}
+
+/// As [`load_public`], to show what is there: RSA keys that nobody should use any more, too.
+fn load_shown(path: &Path) -> Result<(Identity, String)> {
+    load_public_of_bits(path, SHOWN_RSA_BITS)
+}
+
+fn load_public_of_bits(path: &Path, min_rsa_bits: usize) -> Result<(Identity, String)> {
     let failed = |error: &dyn core::fmt::Display| {
         Failure::new(format_args!("Couldn't read public key {}: {error}", show_path(path)))
     };
@@ -354,7 +368,7 @@ pub(crate) fn load_public(path: &Path) -> Result<(Identity, String)> {
         return Ok((Identity::Key(public), String::new()));
     }
     let text = core::str::from_utf8(&bytes).map_err(|error| failed(&error))?;
-    Identity::from_openssh(text).map_err(|error| failed(&error))
+    Identity::from_openssh_of_bits(text, min_rsa_bits).map_err(|error| failed(&error))
 }
 
 /// How `ssh-keygen` calls the type of a key in its output.

@@ -9,7 +9,9 @@ use chiton::keys::{
     sshfp::{SshfpHash, SshfpRecord},
 };
 
-use super::{Options, files, load_private, load_public, type_name, utc_offset};
+use super::{
+    Options, SHOWN_RSA_BITS, files, load_private, load_public, load_shown, type_name, utc_offset,
+};
 use crate::{
     failure::{Failure, Result, show_path},
     log::print,
@@ -92,14 +94,14 @@ fn key_in_line(line: &str) -> Option<(Identity, String)> {
     if line.is_empty() || line.starts_with('#') {
         return None;
     }
-    if let Ok(found) = Identity::from_openssh(line) {
+    if let Ok(found) = Identity::from_openssh_of_bits(line, SHOWN_RSA_BITS) {
         return Some(found);
     }
     let mut rest = line;
     // Options, a marker and names of hosts are at most two words before the key.
     for _ in 0..2 {
         rest = after_word(rest)?;
-        if let Ok(found) = Identity::from_openssh(rest) {
+        if let Ok(found) = Identity::from_openssh_of_bits(rest, SHOWN_RSA_BITS) {
             return Some(found);
         }
     }
@@ -222,13 +224,13 @@ pub(super) fn dns_records(options: &Options) -> Result<u8> {
     let host = options.host_name.clone().unwrap_or_default();
     let host = ssh_wire::escape(&host.to_string_lossy()).to_string();
     if let Some(path) = &options.file {
-        let (identity, _) = load_public(path)?;
+        let (identity, _) = load_shown(path)?;
         return if print_records(&host, identity.key()) { Ok(0) } else { Ok(1) };
     }
     let mut found = false;
     for name in ["rsa", "ecdsa", "ed25519"] {
         let path = format!("/etc/ssh/ssh_host_{name}_key.pub");
-        if let Ok((identity, _)) = load_public(Path::new(&path)) {
+        if let Ok((identity, _)) = load_shown(Path::new(&path)) {
             found |= print_records(&host, identity.key());
         }
     }

@@ -229,16 +229,15 @@ fn verified(options: &Options) -> Result<Option<(SshSignature, &str)>> {
 }
 
 fn good(signature: &SshSignature, namespace: &str, of: &str, options: &Options, with: &Settings) {
-    if options.quiet {
-        return;
-    }
     let identity = signature.identity();
-    let name = type_name(identity);
-    let fingerprint = show::fingerprint(identity.key(), options.md5);
-    let namespace = ssh_wire::escape(namespace);
-    print(format_args!("Good \"{namespace}\" signature{of} with {name} key {fingerprint}"));
+    if !options.quiet {
+        let name = type_name(identity);
+        let fingerprint = show::fingerprint(identity.key(), options.md5);
+        let namespace = ssh_wire::escape(namespace);
+        print(format_args!("Good \"{namespace}\" signature{of} with {name} key {fingerprint}"));
+    }
     if with.print_key {
-        print(identity.key().to_openssh(""));
+        print(identity.to_openssh(""));
     }
 }
 

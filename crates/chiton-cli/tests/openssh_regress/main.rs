@@ -1,19 +1,22 @@
-//! OpenSSH's own regression tests of `sftp` and `scp`, run with our programs in place of theirs.
+//! OpenSSH's own regression tests of `sftp` and `scp`, of keys, certificates and agents, run with
+//! our programs in place of theirs.
 //!
 //! The scripts are those of Debian's package `openssh-tests`, as they are; `cargo xtask peers`
 //! fetches it. Each test here is one script, in a folder of its own. A script that skipped
 //! something, or did not run our program as often as it has checks, is a failure.
 
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod suite;
 
 /// Our `sftp` against OpenSSH's `sftp-server`.
 #[cfg(test)]
 mod our_sftp {
-    use super::suite::{Programs, Suite};
+    use super::suite::Suite;
 
     fn run(script: &str, checks: usize, calls: usize) {
-        let suite = Suite::new(script, Programs { sftp: true, ..Programs::default() });
+        let suite = Suite::new(script, &["sftp"]);
         suite.run(checks).called("sftp", calls);
     }
 
@@ -56,10 +59,10 @@ mod our_sftp {
 /// Our `scp`, on both sides of the old protocol and against OpenSSH's `sftp-server`.
 #[cfg(test)]
 mod our_scp {
-    use super::suite::{Programs, Suite};
+    use super::suite::Suite;
 
     fn run(script: &str, checks: usize, calls: usize) {
-        let suite = Suite::new(script, Programs { scp: true, ..Programs::default() });
+        let suite = Suite::new(script, &["scp"]);
         suite.run(checks).called("scp", calls);
     }
 
@@ -82,10 +85,10 @@ mod our_scp {
 /// OpenSSH's `sftp` and `scp` against our `sftp-server`.
 #[cfg(test)]
 mod our_sftp_server {
-    use super::suite::{Programs, Suite};
+    use super::suite::Suite;
 
     fn run(script: &str, checks: usize, calls: usize) {
-        let suite = Suite::new(script, Programs { sftp_server: true, ..Programs::default() });
+        let suite = Suite::new(script, &["sftp-server"]);
         suite.run(checks).called("sftp-server", calls);
     }
 

@@ -370,10 +370,22 @@ impl Identity {
     /// # Errors
     /// As [`Self::from_blob`], and the [`KeyError`]s of lines.
     pub fn from_openssh(text: &str) -> Result<(Self, String), CertificateError> {
+        Self::from_openssh_of_bits(text, MIN_RSA_BITS)
+    }
+
+    /// As [`Self::from_openssh`], for those who have asked for smaller RSA keys; see
+    /// [`PublicKey::from_blob_of_bits`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_openssh_of_bits(
+        text: &str,
+        min_rsa_bits: usize,
+    ) -> Result<(Self, String), CertificateError> {
         let first = text.trim_start().lines().next().unwrap_or_default();
         let text = line::read_key_text(line::trimmed(first.as_bytes()))?;
         let comment = String::from_utf8_lossy(text.comment).into_owned();
-        Ok((Self::from_blob(&text.blob)?, comment))
+        Ok((Self::from_blob_of_bits(&text.blob, min_rsa_bits)?, comment))
     }
 
     /// The line for a file, without an end of line.

@@ -11,6 +11,7 @@ pub(crate) mod pkcs8;
 mod ppk;
 pub(crate) mod rfc4716;
 pub(crate) mod sec1;
+pub(crate) mod spki;
 
 pub use self::{cipher::FileCipher, openssh::Protection};
 use crate::{

@@ -1,7 +1,7 @@
 //! ssh-keygen(1), ALLOWED SIGNERS: whose keys may sign what, and when.
 //!
 //! A line is `principals [options] type base64 [comment]`, where principals are patterns with
-//! commas between.
+//! commas between, and what stands in base64 is a key or a certificate.
 
 use alloc::{borrow::ToOwned, string::String, sync::Arc, vec::Vec};
 use core::fmt;
@@ -9,10 +9,10 @@ use core::fmt;
 use ssh_wire::PeerText;
 
 use crate::{
-    KeyError, LineError, PublicKey, SkippedLine,
+    KeyError, LineError, SkippedLine,
     calendar::Date,
     certificate::{Certificate, CertificateError, Identity},
-    line::{MAX_LINE_LEN, lines, read_key},
+    line::{MAX_LINE_LEN, lines, read_key_text},
     options, pattern,
 };
 
@@ -39,8 +39,8 @@ pub struct AllowedSigner {
     pub valid_after: Option<Date>,
     /// Until when signatures count.
     pub valid_before: Option<Date>,
-    /// The key.
-    pub key: PublicKey,
+    /// The key, or the one certificate over it that signs.
+    pub identity: Identity,
 }
 
 /// Why a signature counts for nothing.
@@ -165,13 +165,14 @@ impl AllowedSigners {
 }
 
 impl AllowedSigner {
-    /// The certificate that makes `identity` one of this line, or nothing if it is the key itself;
+    /// The certificate that makes `identity` one of this line, or nothing if the line names it;
     /// an error if the line is not about it.
     fn certificate_of<'a>(&self, identity: &'a Identity) -> Result<Option<&'a Certificate>, ()> {
         match identity {
-            Identity::Key(key) if !self.cert_authority && *key == self.key => Ok(None),
+            // As for OpenSSH: a certificate that the file has is not asked until when it is valid.
+            _ if !self.cert_authority && *identity == self.identity => Ok(None),
             Identity::Certificate(certificate)
-                if self.cert_authority && *certificate.authority() == self.key =>
+                if self.cert_authority && certificate.authority() == self.identity.key() =>
             {
                 Ok(Some(certificate))
             }
@@ -186,7 +187,7 @@ impl AllowedSigner {
         time: u64,
     ) -> Result<(), NotAllowed> {
         let verdict = certificate
-            .verify(|authority| *authority == self.key)
+            .verify(|authority| authority == self.identity.key())
             .and_then(|trusted| trusted.for_user(&[principal], time));
         match verdict {
             Ok(_) => Ok(()),
@@ -239,15 +240,15 @@ fn parse_line(line: usize, text: &[u8]) -> Result<AllowedSigner, LineError> {
     if principals.is_empty() {
         return Err(KeyError::MissingField("principals").into());
     }
-    let (options, key) = match read_key(rest) {
-        Ok((key, _)) => (None, key),
+    let (options, identity) = match read_identity(rest) {
+        Ok(identity) => (None, identity),
         Err(error) => match options::split(rest) {
-            Some((options, rest)) => match read_key(rest) {
-                Ok((key, _)) => (Some(options), key),
+            Some((options, rest)) => match read_identity(rest) {
+                Ok(identity) => (Some(options), identity),
                 // The options may have been the type of a key that is not supported.
-                Err(_) => return Err(error.into()),
+                Err(_) => return Err(error),
             },
-            None => return Err(error.into()),
+            None => return Err(error),
         },
     };
     let mut signer = AllowedSigner {
@@ -257,12 +258,21 @@ fn parse_line(line: usize, text: &[u8]) -> Result<AllowedSigner, LineError> {
         namespaces: None,
         valid_after: None,
         valid_before: None,
-        key,
+        identity,
     };
     if let Some(options) = options {
         signer.read_options(options)?;
     }
     Ok(signer)
+}
+
+/// The key or the certificate at the start.
+fn read_identity(text: &[u8]) -> Result<Identity, LineError> {
+    let text = read_key_text(text)?;
+    Identity::from_blob(&text.blob).map_err(|error| match error {
+        CertificateError::Key(error) => error.into(),
+        error => LineError::Certificate(error),
+    })
 }
 
 /// The first field, which may stand in quotes, and what follows.

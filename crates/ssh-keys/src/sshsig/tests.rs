@@ -174,6 +174,13 @@ fn an_authority_lets_those_sign_that_it_certifies() {
         assert_eq!(check(&key, "alice@example.org", 999), unknown);
     }
     assert_eq!(file.find_principals(&certified, 999, 0), ["alice@example.org"]);
+    // A certificate that a line names signs by itself, as a key does; its key without it does not.
+    let named = signers(&format!("x namespaces=\"file\" {}\n", certified.to_openssh("")));
+    assert_eq!(named.skipped(), []);
+    assert_eq!(named.check(&certified, "x", "file", 5000, 0).map(|found| found.line), Ok(1));
+    assert_eq!(named.find_principals(&certified, 5000, 0), ["x"]);
+    let plain = Identity::Key(user.public().clone());
+    assert_eq!(named.check(&plain, "x", "file", 999, 0), Err(NotAllowed::UnknownSigner));
     assert!(file.find_principals(&certified, 1000, 0).is_empty());
     let plain = signers(&format!("*@example.org {line}\n"));
     assert!(plain.check(&certified, "alice@example.org", "file", 999, 0).is_err());
@@ -193,6 +200,9 @@ fn lines_that_are_not_in_order_count_for_nothing() {
         format!("al\"ice\" {line}"),
         format!("\"\" {line}"),
         format!("alice{} {line}", "x".repeat(crate::MAX_LINE_LEN)),
+        testing::text("openssh/ed25519_1-cert.pub")
+            .replacen("ssh-", "alice ssh-", 1)
+            .replace('A', "B"),
     ];
     let file = signers(&texts.join("\n"));
     assert_eq!(file.signers(), []);
