@@ -79,29 +79,39 @@ fn failure(report: Report) -> SftpErrorKind {
     }
 }
 
-#[tokio::test]
-async fn a_tree_arrives_as_it_is_in_both_directions() {
+/// Sends a tree and fetches it, with local files on a thread of their own or not.
+async fn there_and_back(on_this_thread: bool) {
     let (server, sftp, temp) = start().await;
     let source = temp.path().join("source");
     fs::create_dir(&source).unwrap();
     make_tree(&source, 300);
     let expected = read_tree(&source);
-    let put = sftp.put(&source, "tree").recursive(true).links(Links::Keep);
-    let report = timeout(PATIENCE, put.report()).await.unwrap();
+    let put = || sftp.put(&source, "tree").recursive(true).on_this_thread(on_this_thread);
+    let report = timeout(PATIENCE, put().links(Links::Keep).report()).await.unwrap();
     complete(&report);
     assert_eq!((report.files, report.links), (302, 1));
     assert!(read_tree(&server.path("tree")) == expected);
     let back = temp.path().join("back");
-    let get = sftp.get("tree", &back).recursive(true).links(Links::Keep);
-    let report = timeout(PATIENCE, get.report()).await.unwrap();
+    let get = || sftp.get("tree", &back).recursive(true).on_this_thread(on_this_thread);
+    let report = timeout(PATIENCE, get().links(Links::Keep).report()).await.unwrap();
     complete(&report);
     assert_eq!((report.files, report.links, report.directories), (302, 1, 22));
     assert_eq!(report.bytes, report.moved);
     assert!(read_tree(&back) == expected);
     // Once more, over what is there.
-    complete(&sftp.get("tree", &back).recursive(true).report().await);
-    complete(&sftp.put(&source, "tree").recursive(true).report().await);
+    complete(&get().report().await);
+    complete(&put().report().await);
     assert!(read_tree(&back) == expected && read_tree(&server.path("tree")) == expected);
+}
+
+#[tokio::test]
+async fn a_tree_arrives_as_it_is_in_both_directions() {
+    there_and_back(false).await;
+}
+
+#[tokio::test]
+async fn a_tree_arrives_as_it_is_without_a_thread_for_local_files() {
+    there_and_back(true).await;
 }
 
 #[tokio::test]

@@ -64,7 +64,7 @@ macro_rules! as_told {
         let pace = manner.pace;
         let links = if manner.follow { Links::Follow } else { Links::Skip };
         let mut transfer = $transfer.resume(flags.resume).in_place(manner.in_place).links(links);
-        transfer = transfer.preserve(flags.preserve).sync(flags.sync);
+        transfer = transfer.preserve(flags.preserve).sync(flags.sync).on_this_thread(true);
         transfer = transfer.limit_rate(pace.rate.unwrap_or(0));
         if let Some(bytes) = pace.request {
             transfer = transfer.request_len(bytes);

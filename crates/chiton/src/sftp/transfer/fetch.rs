@@ -139,7 +139,7 @@ impl Fetch {
             ticket: sftp.engine.ticket(),
             plan: Gets::new(&options),
             clock: Clock::start(),
-            sink: Worker::start(Sink::new(manner)),
+            sink: Worker::start(Sink::new(manner), settings.on_this_thread),
             entries: HashMap::new(),
             asked: HashMap::new(),
             links: VecDeque::new(),

@@ -85,6 +85,7 @@ pub(in crate::sftp) struct Settings {
     /// Bytes.
     pub(super) request_len: Option<u32>,
     pub(super) requests: Option<usize>,
+    pub(super) on_this_thread: bool,
     pub(super) monitor: Monitor,
 }
 
@@ -116,6 +117,7 @@ impl Default for Settings {
             in_place: false,
             request_len: None,
             requests: None,
+            on_this_thread: false,
             monitor: Monitor::new(),
         }
     }
@@ -209,6 +211,16 @@ macro_rules! setters {
         /// Has at most this many requests under way: 512 unless told otherwise.
         pub const fn requests(mut self, most: usize) -> Self {
             self.settings.requests = Some(most);
+            self
+        }
+
+        /// Reads and writes local files on the thread that polls the transfer, where they cost less:
+        /// the cache of its CPU has their content, and nobody has to be woken. For programs whose
+        /// runtime has nothing more urgent to do; a thread is used all the same once a file turns
+        /// out to be slow (20 ms for a request), to be none (a pipe, a terminal), or is to be on
+        /// the disk before it is done.
+        pub const fn on_this_thread(mut self, yes: bool) -> Self {
+            self.settings.on_this_thread = yes;
             self
         }
 

@@ -120,7 +120,10 @@ impl Sending {
         Self {
             plan: Puts::new(&options),
             clock: Clock::start(),
-            source: Worker::start(Source::new(settings.links, settings.sparse)),
+            source: Worker::start(
+                Source::new(settings.links, settings.sparse),
+                settings.on_this_thread,
+            ),
             lanes: vec![Lane::new(sftp)],
             opening: JoinSet::new(),
             decided: settings.channels <= 1,

@@ -10,7 +10,6 @@ use std::{
 };
 
 use sftp::{Attrs, Chunks, transfer::Item};
-use tokio::sync::mpsc;
 
 use super::{
     folder::{Existing, Folder, MODE, preserve},
@@ -325,10 +324,26 @@ impl Hand for Sink {
     type Job = Job;
     type Done = Done;
 
-    fn work(&mut self, job: Job, done: &mpsc::UnboundedSender<Done>) {
-        let result = self.job(job);
-        // Nobody listens to a transfer that was dropped.
-        done.send(result).ok();
+    fn work(&mut self, job: Job) -> Done {
+        self.job(job)
+    }
+
+    fn may_wait(&self, job: &Job) -> bool {
+        let place = match job {
+            // Waiting for the disk is what it is for.
+            Job::Finish(..) | Job::Store { .. } if self.manner.sync || self.manner.atomic => {
+                return true;
+            }
+            Job::Look(_, place) | Job::Create { place, .. } | Job::Store { place, .. } => place,
+            _ => return false,
+        };
+        // Pipes and terminals wait for who is at their other end.
+        let metadata = match place {
+            Place::Path(path) => fs::metadata(path),
+            Place::Open(file, _) => file.metadata(),
+            Place::In(..) => return false,
+        };
+        metadata.is_ok_and(|metadata| !metadata.is_file())
     }
 
     /// What is still open was dropped in the middle: it keeps what is there without a gap.

@@ -17,7 +17,6 @@ use rustix::{
     io::{Errno, pread},
 };
 use sftp::transfer::{Item, Load};
-use tokio::sync::mpsc;
 
 use super::{Links, local::local_error, worker::Hand};
 use crate::error::LocalFileError;
@@ -74,11 +73,13 @@ pub(super) struct Source {
     files: HashMap<Item, File>,
     links: Links,
     sparse: bool,
+    /// What the user named is neither a file nor a directory.
+    special: bool,
 }
 
 impl Source {
     pub(super) fn new(links: Links, sparse: bool) -> Self {
-        Self { files: HashMap::new(), links, sparse }
+        Self { files: HashMap::new(), links, sparse, special: false }
     }
 
     fn list(&self, path: &Path) -> Result<Vec<Found>, LocalFileError> {
@@ -194,13 +195,14 @@ impl Hand for Source {
     type Job = Job;
     type Done = Done;
 
-    fn work(&mut self, job: Job, done: &mpsc::UnboundedSender<Done>) {
-        let result = match job {
+    fn work(&mut self, job: Job) -> Done {
+        match job {
             Job::Look(item, path) => {
                 let found = fs::metadata(&path).map(|metadata| {
                     let name = path.file_name().unwrap_or_default().as_bytes().to_vec();
                     Found::new(name, &metadata, None)
                 });
+                self.special = found.as_ref().is_ok_and(|found| found.kind == Kind::Special);
                 Done::Looked(item, found.map_err(|error| local_error("open", &path, error)))
             }
             Job::List(item, path) => Done::Listed(item, self.list(&path)),
@@ -212,9 +214,12 @@ impl Hand for Source {
                 self.files.remove(&item);
                 Done::Closed
             }
-        };
-        // Nobody listens to a transfer that was dropped.
-        done.send(result).ok();
+        }
+    }
+
+    /// Pipes and terminals wait for who is at their other end.
+    fn may_wait(&self, job: &Job) -> bool {
+        self.special && matches!(job, Job::Load(..))
     }
 
     fn end(self) {}
