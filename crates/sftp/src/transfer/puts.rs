@@ -1,5 +1,9 @@
 //! Uploading many files and directories at once.
 
+mod ending;
+mod step;
+mod tree;
+
 use alloc::{
     collections::{BTreeMap, VecDeque},
     vec::Vec,
@@ -13,6 +17,8 @@ use super::{
     pipe::{Pace, Pipe},
     upload::Upload,
 };
+pub use step::PutStep;
+use tree::{Directory, Made};
 
 /// How many loaded pieces are looked at for one that can be sent: those of a file may wait for a
 /// channel while those of the next need not.
@@ -20,48 +26,6 @@ const LOOK_AHEAD: usize = 16;
 
 /// Requests whose data is loaded before there is room for them.
 const READY: u64 = 4;
-
-/// What to ask the server next. A number is that of the channel: see [`Puts::add_lane`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PutStep {
-    /// `MKDIR`; answered with [`Puts::on_done`], or [`Puts::on_refused`] unless there is such a
-    /// directory.
-    MakeDirectory(Item),
-    /// `SETSTAT` of a directory, when everything in it is done; answered with [`Puts::on_done`],
-    /// however it went.
-    SetDirectory(Item),
-    /// `STAT` of a file that may be there in part; answered with [`Puts::on_looked`].
-    Look(Item),
-    /// `OPEN` of a file for writing, created and emptied unless it is resumed; answered with
-    /// [`Puts::on_opened`] or [`Puts::on_refused`].
-    Open(Item),
-    /// `OPEN` of a file that is open already, on another channel; answered with
-    /// [`Puts::on_joined`].
-    Join(Item, usize),
-    /// `WRITE` of what was loaded; answered with [`Puts::on_written`].
-    Write(Item, usize, Range),
-    /// `FSETSTAT`; answered with [`Puts::on_done`] or [`Puts::on_refused`].
-    SetAttributes(Item),
-    /// `fsync@openssh.com`; answered as that.
-    Sync(Item),
-    /// `FSTAT`, to see that the file has the size that it should; answered with
-    /// [`Puts::on_size`].
-    Size(Item),
-    /// `FSETSTAT` of the size of a file that was given up, to what is confirmed of it; answered
-    /// with [`Puts::on_done`].
-    Cut(Item, u64),
-    /// `CLOSE`; answered with [`Puts::on_closed`].
-    Close(Item, usize),
-    /// Renaming a file to the name that it shall have; answered with [`Puts::on_done`] or
-    /// [`Puts::on_refused`].
-    Rename(Item),
-    /// `REMOVE` of a file that was given up before it had its name; answered with
-    /// [`Puts::on_done`].
-    Remove(Item),
-    /// `SYMLINK`; answered with [`Puts::on_done`] or [`Puts::on_refused`].
-    MakeLink(Item),
-}
 
 /// What to load of the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,28 +139,6 @@ enum Stage {
     },
 }
 
-#[derive(Clone, Debug)]
-struct Directory {
-    parent: Option<Item>,
-    state: Made,
-    /// Set attributes when everything in it is done.
-    set_attributes: bool,
-    /// What waits for it.
-    waiting: Vec<Item>,
-    /// What in it is not done, and whether more may come.
-    left: usize,
-    sealed: bool,
-    failed: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Made {
-    Waiting,
-    Asked,
-    Yes,
-    Setting,
-}
-
 impl Puts {
     /// Plans the upload of nothing yet, on one channel.
     #[must_use]
@@ -235,37 +177,6 @@ impl Puts {
         pipe.round_trip().map(|round_trip| (round_trip, pipe.rate()))
     }
 
-    /// Adds a directory to be made, or that is `there` already. What is in it may be added
-    /// at once; [`Self::seal`] says that nothing more comes.
-    pub fn add_directory(
-        &mut self,
-        item: Item,
-        parent: Option<Item>,
-        there: bool,
-        set_attributes: bool,
-    ) {
-        let state = if there { Made::Yes } else { Made::Waiting };
-        let directory = Directory {
-            parent,
-            state,
-            set_attributes,
-            waiting: Vec::new(),
-            left: 0,
-            sealed: false,
-            failed: false,
-        };
-        self.directories.insert(item, directory);
-        self.enter(item, parent);
-    }
-
-    /// Says that everything that is in a directory was added.
-    pub fn seal(&mut self, item: Item) {
-        if let Some(directory) = self.directories.get_mut(&item) {
-            directory.sealed = true;
-        }
-        self.settle(item);
-    }
-
     /// Adds a file. Each item is to be added once.
     pub fn add_file(&mut self, item: Item, how: PutFile) {
         let promised = how.size.unwrap_or_else(|| self.options.request_len.into()).max(1);
@@ -300,42 +211,6 @@ impl Puts {
         if !self.waits(parent) {
             self.to_open.retain(|waiting| *waiting != item);
             self.begin(item);
-        }
-    }
-
-    fn waits(&self, parent: Option<Item>) -> bool {
-        parent
-            .and_then(|parent| self.directories.get(&parent))
-            .is_some_and(|directory| directory.state != Made::Yes)
-    }
-
-    /// Puts something into its directory, or at once to work.
-    fn enter(&mut self, item: Item, parent: Option<Item>) {
-        let directory = parent.and_then(|parent| self.directories.get_mut(&parent));
-        if let Some(directory) = directory {
-            directory.left = directory.left.saturating_add(1);
-            if directory.state != Made::Yes {
-                directory.waiting.push(item);
-                return;
-            }
-        }
-        self.begin(item);
-    }
-
-    /// Its directory is there.
-    fn begin(&mut self, item: Item) {
-        if let Some(directory) = self.directories.get_mut(&item) {
-            if directory.state == Made::Waiting {
-                directory.state = Made::Asked;
-                self.steps.push_back(PutStep::MakeDirectory(item));
-            }
-            return;
-        }
-        let Some(file) = self.files.get(&item) else { return };
-        match file.stage {
-            Stage::Renaming => self.step(item, PutStep::MakeLink(item)),
-            Stage::Waiting if file.how.look => self.step(item, PutStep::Look(item)),
-            _ => self.to_open.push_back(item),
         }
     }
 
@@ -600,89 +475,6 @@ impl Puts {
         }
     }
 
-    /// Sends what ends a file, once all its content is sent: at once if it is open on one channel,
-    /// where the server keeps the order; else on the others first.
-    fn end(&mut self, item: Item) {
-        let Some(file) = self.files.get_mut(&item) else { return };
-        let all_sent = file.stage == Stage::Writing
-            && file.plan.has_ended()
-            && file.unsent == 0
-            && file.loads == 0;
-        if !all_sent {
-            return;
-        }
-        let mut joined = false;
-        let mut steps = Vec::new();
-        for (lane, handle) in file.handles.iter_mut().enumerate().skip(1) {
-            match *handle {
-                Handle::Open => {
-                    *handle = Handle::Over;
-                    joined = true;
-                    steps.push(PutStep::Close(item, lane));
-                }
-                // Its answer comes back here.
-                Handle::Opening => return,
-                Handle::Over => joined = true,
-                Handle::None => {}
-            }
-        }
-        for step in steps {
-            self.step(item, step);
-        }
-        let Some(file) = self.files.get_mut(&item) else { return };
-        let single = !joined;
-        if !single && file.plan.under_way() > 0 {
-            return;
-        }
-        file.stage = Stage::Ending;
-        file.set_handle(0, Handle::Over);
-        let (how, several) = (file.how, file.writes > 1);
-        if how.set_attributes {
-            self.step(item, PutStep::SetAttributes(item));
-        }
-        if how.sync {
-            self.step(item, PutStep::Sync(item));
-        }
-        if several && single {
-            self.step(item, PutStep::Size(item));
-        }
-        self.step(item, PutStep::Close(item, 0));
-    }
-
-    /// Ends a file when the last answer is there.
-    fn conclude(&mut self, item: Item) {
-        let Some(file) = self.files.get_mut(&item) else { return };
-        if file.others > 0 || file.plan.under_way() > 0 {
-            return;
-        }
-        match file.stage {
-            Stage::Ending if file.how.rename => {
-                file.stage = Stage::Renaming;
-                self.step(item, PutStep::Rename(item));
-            }
-            Stage::Ending | Stage::Renaming => {
-                let end = file.plan.end();
-                self.finished.push_back((item, Ok(end)));
-                self.forget(item);
-            }
-            _ => {}
-        }
-    }
-
-    /// Notes the size that the file has on the server, if it told one.
-    pub fn on_size(&mut self, item: Item, size: Option<u64>) {
-        self.answered(item);
-        let Some(file) = self.files.get(&item) else { return };
-        let moved = file.plan.end();
-        match (file.stage, size) {
-            (Stage::Over { .. }, _) => self.tidy(item),
-            (_, Some(size)) if size != moved => {
-                self.finish(item, Err(TransferError::SizeMismatch { moved, size }));
-            }
-            _ => self.conclude(item),
-        }
-    }
-
     /// Notes that a request without content was answered with success.
     pub fn on_done(&mut self, item: Item) {
         self.answered(item);
@@ -722,157 +514,6 @@ impl Puts {
         self.abandon(item);
     }
 
-    /// Notes that a file was closed. A server that could not do that may have lost content.
-    pub fn on_closed(&mut self, item: Item, ok: bool) {
-        self.handles = self.handles.saturating_sub(1);
-        self.answered(item);
-        let Some(file) = self.files.get(&item) else { return };
-        match file.stage {
-            Stage::Over { .. } => self.tidy(item),
-            _ if !ok => self.abandon(item),
-            Stage::Writing => self.end(item),
-            _ => self.conclude(item),
-        }
-    }
-
-    fn finish(&mut self, item: Item, result: Result<u64, TransferError>) {
-        self.finished.push_back((item, result));
-        self.abandon(item);
-    }
-
-    /// Gives up a file: nothing more is sent of it; once everything under way was answered, it is
-    /// cut to what is confirmed and closed, or removed if it does not have its name yet.
-    pub fn abandon(&mut self, item: Item) {
-        if self.directories.contains_key(&item) {
-            return self.abandon_directory(item);
-        }
-        let Some(file) = self.files.get_mut(&item) else { return };
-        if let Stage::Over { .. } = file.stage {
-            return self.tidy(item);
-        }
-        let unopened = file.stage == Stage::Waiting || file.handles.is_empty();
-        file.stage = Stage::Over { cut: !unopened };
-        file.kept = Some(file.plan.confirmed());
-        file.unsent = 0;
-        let waiting = core::mem::take(&mut file.waiting);
-        let mut dropped = waiting.iter().map(|range| u64::from(range.len)).sum::<u64>();
-        if !unopened {
-            self.promised = self.promised.saturating_sub(file.promised);
-        }
-        file.promised = 0;
-        self.ready.retain(|piece| {
-            if piece.item == item {
-                dropped = dropped.saturating_add(piece.range.len.into());
-            }
-            piece.item != item
-        });
-        self.held = self.held.saturating_sub(dropped);
-        self.to_open.retain(|waiting| *waiting != item);
-        // Steps that were not sent are not sent any more, but what closes a handle.
-        let (mut unsent, mut unclosed): (usize, bool) = (0, false);
-        self.steps.retain(|step| {
-            let drop = step.ends(item);
-            unsent = unsent.saturating_add(usize::from(drop));
-            unclosed |= *step == PutStep::Close(item, 0);
-            !drop
-        });
-        if let Some(file) = self.files.get_mut(&item) {
-            file.others = file.others.saturating_sub(unsent);
-            if unclosed {
-                file.set_handle(0, Handle::Open);
-            }
-        }
-        self.tidy(item);
-    }
-
-    fn abandon_directory(&mut self, item: Item) {
-        let Some(directory) = self.directories.get_mut(&item) else { return };
-        let waiting = core::mem::take(&mut directory.waiting);
-        directory.sealed = true;
-        directory.failed = true;
-        directory.set_attributes = false;
-        directory.state = Made::Yes;
-        self.steps.retain(|step| *step != PutStep::MakeDirectory(item));
-        for child in waiting {
-            if self.directories.contains_key(&child) {
-                self.abandon_directory(child);
-            } else {
-                self.forget(child);
-            }
-        }
-        self.settle(item);
-    }
-
-    /// Cuts, closes and removes what was given up, as far as it has come.
-    fn tidy(&mut self, item: Item) {
-        let Some(file) = self.files.get_mut(&item) else { return };
-        let Stage::Over { cut } = file.stage else { return };
-        if file.others > 0 || file.plan.under_way() > 0 || file.loads > 0 {
-            return;
-        }
-        if file.handles.contains(&Handle::Open) {
-            if cut && !file.how.rename && file.handles.first() == Some(&Handle::Open) {
-                file.stage = Stage::Over { cut: false };
-                let confirmed = file.confirmed();
-                self.step(item, PutStep::Cut(item, confirmed));
-            }
-            let Some(file) = self.files.get_mut(&item) else { return };
-            let mut open = Vec::new();
-            for (lane, handle) in file.handles.iter_mut().enumerate() {
-                if *handle == Handle::Open {
-                    *handle = Handle::Over;
-                    open.push(lane);
-                }
-            }
-            for lane in open {
-                self.step(item, PutStep::Close(item, lane));
-            }
-        } else if cut && file.how.rename && file.handles.contains(&Handle::Over) {
-            file.stage = Stage::Over { cut: false };
-            self.step(item, PutStep::Remove(item));
-        } else {
-            self.forget(item);
-        }
-    }
-
-    /// Drops a file, which is done or given up.
-    fn forget(&mut self, item: Item) {
-        if let Some(file) = self.files.remove(&item) {
-            self.leave_parent(file.how.parent);
-        }
-    }
-
-    fn leave(&mut self, item: Item) {
-        if let Some(directory) = self.directories.remove(&item) {
-            if !directory.failed {
-                self.finished.push_back((item, Ok(0)));
-            }
-            self.leave_parent(directory.parent);
-        }
-    }
-
-    fn leave_parent(&mut self, parent: Option<Item>) {
-        let Some(parent) = parent else { return };
-        if let Some(directory) = self.directories.get_mut(&parent) {
-            directory.left = directory.left.saturating_sub(1);
-        }
-        self.settle(parent);
-    }
-
-    /// Ends a directory in which everything is done.
-    fn settle(&mut self, item: Item) {
-        let Some(directory) = self.directories.get_mut(&item) else { return };
-        if directory.state != Made::Yes || !directory.sealed || directory.left > 0 {
-            return;
-        }
-        if directory.set_attributes {
-            directory.state = Made::Setting;
-            self.steps.push_back(PutStep::SetDirectory(item));
-        } else {
-            self.leave(item);
-        }
-    }
-
     /// The next file, link or directory that has ended: a file with its size if it is whole. A
     /// file that was [given up](Self::abandon) or [refused](Self::on_refused) is not among
     /// them.
@@ -900,53 +541,6 @@ impl Puts {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.files.len()
-    }
-}
-
-impl PutStep {
-    /// The file, link or directory that it is for.
-    #[must_use]
-    pub const fn item(self) -> Item {
-        match self {
-            Self::MakeDirectory(item)
-            | Self::SetDirectory(item)
-            | Self::Look(item)
-            | Self::Open(item)
-            | Self::Join(item, _)
-            | Self::Write(item, ..)
-            | Self::SetAttributes(item)
-            | Self::Sync(item)
-            | Self::Size(item)
-            | Self::Cut(item, _)
-            | Self::Close(item, _)
-            | Self::Rename(item)
-            | Self::Remove(item)
-            | Self::MakeLink(item) => item,
-        }
-    }
-
-    /// The channel that it is to be sent on.
-    #[must_use]
-    pub const fn lane(self) -> usize {
-        match self {
-            Self::Join(_, lane) | Self::Write(_, lane, _) | Self::Close(_, lane) => lane,
-            _ => 0,
-        }
-    }
-
-    /// True for what is not worth sending any more for a file that was given up.
-    fn ends(self, item: Item) -> bool {
-        matches!(
-            self,
-            Self::SetAttributes(of)
-                | Self::Sync(of)
-                | Self::Size(of)
-                | Self::Close(of, 0)
-                | Self::Look(of)
-                | Self::Rename(of)
-                | Self::MakeLink(of)
-            if of == item
-        )
     }
 }
 
