@@ -228,7 +228,8 @@ impl Gets {
     }
 
     fn next_read(&mut self, now: Time) -> Option<GetStep> {
-        if self.held >= self.pipe.target() || self.opens_at(now).is_some() {
+        let open = self.pace.is_open(now) && self.pipe.opens(now).is_none();
+        if self.held >= self.pipe.target() || !open {
             return None;
         }
         while let Some(&item) = self.reading.front() {
@@ -270,11 +271,8 @@ impl Gets {
     /// [`Options::rate`], or because a long link is being filled.
     #[must_use]
     pub fn opens(&self, now: Time) -> Option<Time> {
-        self.opens_at(now).filter(|_| !self.reading.is_empty())
-    }
-
-    fn opens_at(&self, now: Time) -> Option<Time> {
-        self.pace.opens(now).or_else(|| self.pipe.opens(now))
+        let opens = self.pace.opens(now).or_else(|| self.pipe.opens(now));
+        opens.filter(|_| !self.reading.is_empty())
     }
 
     /// Notes that a file or directory was opened.

@@ -111,7 +111,10 @@ impl Pipe {
 
     /// When there is to be asked for more, as long as that is not told by replies and not now.
     pub(super) fn opens(&self, now: Time) -> Option<Time> {
-        let began = self.began.filter(|_| self.paced && self.delivered == 0)?;
+        if !self.paced || self.delivered > 0 {
+            return None;
+        }
+        let began = self.began?;
         let due = in_time(START_RATE, now.since(began)).saturating_add(AT_ONCE);
         (due <= self.bytes && self.bytes < self.target)
             .then(|| Time::from_epoch(now.since_epoch().saturating_add(STEP)))
@@ -143,8 +146,10 @@ impl Pipe {
     }
 
     /// Notes a request for `len` bytes.
-    pub(super) fn sent(&mut self, len: u32, now: Time) -> Sent {
-        self.began.get_or_insert(now);
+    pub(super) const fn sent(&mut self, len: u32, now: Time) -> Sent {
+        if self.paced && self.began.is_none() {
+            self.began = Some(now);
+        }
         self.bytes = self.bytes.saturating_add(len as u64);
         self.requests = self.requests.saturating_add(1);
         Sent { at: now, delivered: self.delivered }
