@@ -54,6 +54,14 @@ impl Screen {
         Self { child, keyboard, shown, seen: 0 }
     }
 
+    /// Logged in, at the prompt of `sftp`.
+    fn sftp(place: &Place) -> Self {
+        let key = place.path("key");
+        let mut screen = Self::new(place, "sftp", &["-i", key.to_str().unwrap(), "127.0.0.1"]);
+        screen.wait_for("sftp> ");
+        screen
+    }
+
     fn press(&self, keys: &str) {
         (&*self.keyboard).write_all(keys.as_bytes()).unwrap();
     }
@@ -94,6 +102,40 @@ impl Screen {
             thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+#[test]
+fn names_are_completed_and_lines_are_remembered() {
+    let place = Place::new();
+    fs::create_dir(place.path("root/a directory")).unwrap();
+    fs::write(place.path("root/a directory/some file"), "content").unwrap();
+    let mut screen = Screen::sftp(&place);
+    screen.press("cd a\t");
+    screen.wait_for("directory");
+    screen.press("\r");
+    screen.wait_for("sftp> ");
+    screen.press("get so\t");
+    screen.wait_for("file");
+    screen.press("\r");
+    screen.wait_for("Fetching /a directory/some file to some file\r\n");
+    screen.wait_for("100%");
+    screen.wait_for("sftp> ");
+    assert_eq!(fs::read(place.path("home/some file")).unwrap(), b"content");
+    fs::remove_file(place.path("home/some file")).unwrap();
+    // The line before, once more.
+    screen.press("\x1b[A\r");
+    screen.wait_for("100%");
+    screen.wait_for("sftp> ");
+    assert_eq!(fs::read(place.path("home/some file")).unwrap(), b"content");
+    // A line is given up, the program is not.
+    screen.press("rm so\x03");
+    screen.wait_for("rm so");
+    screen.wait_for("sftp> ");
+    screen.press("pwd\r");
+    screen.wait_for("Remote working directory: /a directory");
+    screen.wait_for("sftp> ");
+    screen.press("\x04");
+    assert_eq!(screen.ends(), 0);
 }
 
 #[test]
