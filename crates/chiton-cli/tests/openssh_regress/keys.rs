@@ -93,6 +93,11 @@ mod keygen {
     }
 
     #[test]
+    fn sshsig() {
+        run("sshsig", 13, &[("ssh-add", 20), ("ssh-agent", 2), ("ssh-keygen", 513)]);
+    }
+
+    #[test]
     fn cert_file() {
         run("cert-file", 0, &[("ssh-add", 3), ("ssh-agent", 2), ("ssh-keygen", 16)]);
     }
