@@ -17,7 +17,7 @@ use sftp::{
 use ssh_crypto::hash::{HashAlgorithm, Hasher};
 use tokio::time::timeout;
 
-use super::local::local_error;
+use super::{Resume, Verify, local::local_error};
 use crate::{
     command::Stdio,
     error::{Error, SftpErrorKind},
@@ -52,6 +52,40 @@ pub(super) enum Checked {
     Beginning(Result<bool, SftpErrorKind>, u64),
     /// Whether a copy is the source; `None` if the server runs nothing for us.
     Whole(Result<Option<bool>, SftpErrorKind>),
+}
+
+/// What follows from a comparison.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// The file is moved from here on.
+    From(u64),
+    /// The file is not moved.
+    Refused(SftpErrorKind),
+    /// The copy is whole, and may have been verified.
+    Whole { verified: bool },
+    /// The copy is not what it should be, or that cannot be said.
+    Bad(SftpErrorKind),
+}
+
+impl Checked {
+    /// What follows from it for a transfer with these settings.
+    pub(super) fn verdict(self, resume: Resume, verify: Verify) -> Verdict {
+        match self {
+            Self::Beginning(Ok(true), there) => Verdict::From(there),
+            Self::Beginning(Ok(false), _) if resume == Resume::Restart => Verdict::From(0),
+            Self::Beginning(Ok(false), there) => {
+                Verdict::Refused(SftpErrorKind::ResumeMismatch { there })
+            }
+            Self::Beginning(Err(kind), _) => Verdict::Refused(kind),
+            Self::Whole(Ok(Some(true))) => Verdict::Whole { verified: true },
+            Self::Whole(Ok(Some(false))) => Verdict::Bad(SftpErrorKind::ContentDiffers),
+            Self::Whole(Ok(None)) if verify == Verify::Always => {
+                Verdict::Bad(SftpErrorKind::CannotVerify)
+            }
+            Self::Whole(Ok(None)) => Verdict::Whole { verified: false },
+            Self::Whole(Err(kind)) => Verdict::Bad(kind),
+        }
+    }
 }
 
 /// True if the first `len` bytes of a local and a remote file are the same, as far as can be seen:

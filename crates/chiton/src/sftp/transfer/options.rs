@@ -1,6 +1,7 @@
 //! How a transfer is to be done.
 
 use super::Monitor;
+use crate::sftp::Sftp;
 
 /// What to do with a file that is there already, in whole or in part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -91,12 +92,18 @@ pub(in crate::sftp) struct Settings {
 
 impl Settings {
     /// What the planners are told, for a server that takes this many bytes in a request.
-    pub(super) fn planned(&self, most: u32) -> sftp::transfer::Options {
+    pub(super) fn planned(&self, sftp: &Sftp, most: u32) -> sftp::transfer::Options {
         let request_len = self.request_len.map_or(most, |len| len.min(most)).max(1);
         let mut options = sftp::transfer::Options::new(request_len);
         if let Some(requests) = self.requests {
             options.max_requests = requests.max(1);
         }
+        if let Some(told) = sftp.engine.client(|client| client.limits()).max_handles {
+            let told = usize::try_from(told).unwrap_or(usize::MAX);
+            options.max_handles = options.max_handles.min(told).max(1);
+        }
+        options.rate = self.rate;
+        options.round_trip = sftp.engine.round_trip();
         options
     }
 }

@@ -13,6 +13,7 @@ use std::{
     },
 };
 
+use sftp::transfer::Item;
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
@@ -28,7 +29,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const MAX_EVENTS: usize = 4096;
 
 /// The most files under way that are listed.
-pub(super) const MAX_ACTIVE: usize = 8;
+const MAX_ACTIVE: usize = 8;
 
 /// What the rate is averaged over, about.
 const RATE_WINDOW: Duration = Duration::from_secs(3);
@@ -66,6 +67,16 @@ pub struct FileProgress {
     pub done: u64,
     /// Its size, where it is known.
     pub total: Option<u64>,
+}
+
+/// Of the files that are open, those that are listed.
+pub(super) fn oldest<'a, E: 'a>(
+    open: impl Iterator<Item = (&'a Item, &'a E)>,
+    show: impl Fn(Item, &E) -> FileProgress,
+) -> Vec<FileProgress> {
+    let mut open: Vec<_> = open.collect();
+    open.sort_by_key(|(item, _)| **item);
+    open.into_iter().take(MAX_ACTIVE).map(|(item, entry)| show(*item, entry)).collect()
 }
 
 /// What has happened to a file or directory.

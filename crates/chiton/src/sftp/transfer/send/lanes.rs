@@ -1,0 +1,123 @@
+//! The channels that an upload goes over. A window of the server bounds what is under way on each of
+//! them; on a long link several are worth it. One further is asked for first, as a server may allow
+//! none, and only then the others, all at once.
+
+use core::{future::poll_fn, task::Poll};
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use sftp::{
+    client::{RequestId, Response},
+    transfer::{PutStep, lanes_wanted},
+};
+
+use super::Sending;
+use crate::{
+    error::SftpErrorKind,
+    sftp::{Sftp, engine::Ticket},
+};
+
+/// A channel.
+pub(super) struct Lane {
+    pub(super) sftp: Sftp,
+    pub(super) ticket: Ticket,
+    pub(super) asked: HashMap<RequestId, Asked>,
+}
+
+/// What a request asks, and the memory of what was written.
+pub(super) struct Asked {
+    pub(super) step: PutStep,
+    pub(super) data: Option<Bytes>,
+    /// `STAT` of a directory that could not be made: it may be there.
+    pub(super) again: bool,
+}
+
+/// What was decided of further channels.
+pub(super) enum Further {
+    /// Nothing: what there is to send is not worth more than one, as far as that is known.
+    Undecided,
+    /// One was asked for. If the server allows it, so many others are asked for.
+    Trying(usize),
+    /// There are no more than there are, and those that were asked for.
+    Decided,
+}
+
+impl Further {
+    /// For a transfer that may use so many channels.
+    pub(super) const fn of(channels: usize) -> Self {
+        if channels > 1 { Self::Undecided } else { Self::Decided }
+    }
+}
+
+impl Lane {
+    pub(super) fn new(sftp: Sftp) -> Self {
+        Self { ticket: sftp.engine.ticket(), sftp, asked: HashMap::new() }
+    }
+}
+
+impl Sending {
+    /// Decides how many channels it is worth, from what is known of the link and the files.
+    pub(super) fn decide(&mut self) {
+        let Further::Undecided = self.further else { return };
+        let Some(lane) = self.lanes.first() else { return };
+        let left = self.account.meter.total.saturating_sub(self.account.meter.done);
+        let measured = self.plan.measured();
+        let Some(round_trip) =
+            measured.map(|(time, _)| time).or_else(|| lane.sftp.engine.round_trip())
+        else {
+            return;
+        };
+        let rate = measured.map(|(_, rate)| rate).filter(|rate| *rate > 0);
+        let window = lane.sftp.engine.window();
+        let Some(window) = window.filter(|_| lane.sftp.client.is_some()) else {
+            self.further = Further::Decided;
+            return;
+        };
+        let wanted = lanes_wanted(round_trip, window, rate, left).min(self.settings.channels);
+        if let Some(rest) = wanted.checked_sub(2) {
+            self.further = Further::Trying(rest);
+            self.open_lane();
+        }
+    }
+
+    /// Takes a channel that was asked for. A server that allows no further one gets along with those
+    /// that are there, and is not asked again.
+    pub(super) fn on_lane(&mut self, opened: Option<Sftp>) {
+        let further = core::mem::replace(&mut self.further, Further::Decided);
+        let Some(sftp) = opened else { return };
+        self.lanes.push(Lane::new(sftp));
+        self.plan.add_lane();
+        if let Further::Trying(rest) = further {
+            (0..rest).for_each(|_| self.open_lane());
+        }
+    }
+
+    /// Asks for a further channel.
+    fn open_lane(&mut self) {
+        let Some(Lane { sftp, .. }) = self.lanes.first() else { return };
+        let Some(client) = sftp.client.clone() else { return };
+        let limits = sftp.engine.client(|client| client.limits());
+        let patience = sftp.engine.request_timeout();
+        self.opening.spawn(async move {
+            let sftp = client.open_sftp_as(limits).await?;
+            sftp.set_request_timeout(patience);
+            Ok(sftp)
+        });
+    }
+}
+
+/// The next reply on any channel.
+pub(super) async fn reply(lanes: &[Lane]) -> Result<(usize, RequestId, Response), SftpErrorKind> {
+    poll_fn(|cx| {
+        for (at, lane) in lanes.iter().enumerate() {
+            if lane.asked.is_empty() {
+                continue;
+            }
+            if let Poll::Ready(reply) = lane.ticket.poll_reply(cx) {
+                return Poll::Ready(reply.map(|(id, response)| (at, id, response)));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
