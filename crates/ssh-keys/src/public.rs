@@ -11,7 +11,9 @@ use ssh_crypto::{
     InvalidKey,
     sign::{self, EcdsaCurve},
 };
-use ssh_wire::{Decode as _, DecodeErrorKind, Encode as _, MpInt, PeerText, Reader, put_string};
+use ssh_wire::{
+    Decode as _, DecodeError, DecodeErrorKind, Encode as _, MpInt, PeerText, Reader, put_string,
+};
 
 use crate::{
     Fingerprint, KeyError, KeyType,
@@ -183,7 +185,8 @@ impl PublicKey {
             Material::Ecdsa { curve, .. } => curve.bits(),
             Material::Rsa { n, .. } => MpInt::from_bytes(n).bits(),
             Material::Ed25519(_) | Material::SkEd25519 { .. } | Material::SkEcdsaP256 { .. } => 256,
-            Material::MlDsa44Ed25519(_) => 256,
+            // OpenSSH counts the seeds of both halves.
+            Material::MlDsa44Ed25519(_) => 512,
         }
     }
 
@@ -300,10 +303,23 @@ pub(crate) fn read_point(
 fn read_application(reader: &mut Reader<'_>) -> Result<Box<str>, KeyError> {
     let at = reader.field("application").clone();
     let application = reader.utf8()?;
+    refuse_zero(&at, application.as_bytes())?;
     if application.len() > MAX_APPLICATION_LEN {
         return Err(at.error(DecodeErrorKind::Invalid("longer than any application")).into());
     }
     Ok(application.into())
+}
+
+/// Refuses a zero byte in a text, which would end it for who reads it in C. (OpenSSH takes one at
+/// the end, so that is told apart.)
+pub(crate) fn refuse_zero(at: &Reader<'_>, text: &[u8]) -> Result<(), DecodeError> {
+    match text.split_last() {
+        Some((_, before)) if before.contains(&0) => {
+            Err(at.error(DecodeErrorKind::Invalid("a zero byte in a text")))
+        }
+        Some((0, _)) => Err(at.error(DecodeErrorKind::Invalid("a zero byte at the end of a text"))),
+        _ => Ok(()),
+    }
 }
 
 fn read_rsa(reader: &mut Reader<'_>, min_bits: usize) -> Result<Material, KeyError> {

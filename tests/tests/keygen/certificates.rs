@@ -1,6 +1,6 @@
 //! Certificates, lists of revoked keys, and signatures, both ways.
 
-use chiton_tests::peer::Peer;
+use chiton_tests::peer::{Generation, Peer};
 use ssh_crypto::rng::SeededRng;
 use ssh_keys::{
     Certificate, Fingerprint, Identity, KeyType, Krl, Md5Fingerprint, PrivateKey, PublicKey,
@@ -14,8 +14,8 @@ use crate::keygen::Keygen;
 /// A moment in the years for which certificates are asked for here.
 const NOW: u64 = 1_700_000_000;
 
-fn peers() -> [&'static Peer; 2] {
-    [Peer::v9_2().announce("keygen"), Peer::v10_0().announce("keygen")]
+fn peers() -> [&'static Peer; 3] {
+    [Peer::v9_2(), Peer::v10_0(), Peer::v10_6()].map(|peer| peer.announce("keygen"))
 }
 
 fn key(key_type: KeyType, seed: u64) -> PrivateKey {
@@ -25,11 +25,17 @@ fn key(key_type: KeyType, seed: u64) -> PrivateKey {
 const TYPES: [KeyType; 4] =
     [KeyType::Ed25519, KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::EcdsaP521];
 
+/// The types of keys that `peer` knows.
+fn types(peer: &Peer) -> impl Iterator<Item = KeyType> {
+    let newest = (peer.generation() >= Generation::V10_6).then_some(KeyType::MlDsa44Ed25519);
+    TYPES.into_iter().chain(newest)
+}
+
 #[test]
 fn certificates_of_ours_are_shown_there_as_they_were_meant() {
     for peer in peers() {
         let keygen = Keygen::new(peer);
-        for (seed, key_type) in (50..).zip(TYPES) {
+        for (seed, key_type) in (50..).zip(types(peer)) {
             let (authority, subject) = (key(key_type, seed), key(key_type, seed + 100));
             let mut request =
                 CertificateRequest::new(subject.public().clone(), Role::User, "the id", "alice");
@@ -65,7 +71,9 @@ fn certificates_of_ours_are_shown_there_as_they_were_meant() {
 fn certificates_issued_there_are_good_here() {
     for peer in peers() {
         let keygen = Keygen::new(peer);
-        for (ca, bits) in [("ed25519", ""), ("ecdsa", "384"), ("rsa", "2048")] {
+        let newest = (peer.generation() >= Generation::V10_6).then_some(("mldsa44-ed25519", ""));
+        let kinds = [("ed25519", ""), ("ecdsa", "384"), ("rsa", "2048")];
+        for (ca, bits) in kinds.into_iter().chain(newest) {
             for name in ["ca", "user", "user.pub", "user-cert.pub"] {
                 drop(std::fs::remove_file(keygen.path(name)));
             }
@@ -170,7 +178,7 @@ fn lists_of_ours_revoke_there_what_they_revoke_here() {
 fn signatures_of_ours_are_good_there_and_the_reverse() {
     for peer in peers() {
         let keygen = Keygen::new(peer);
-        for (seed, key_type) in (60..).zip(TYPES) {
+        for (seed, key_type) in (60..).zip(types(peer)) {
             let key = key(key_type, seed);
             let line = key.public().to_openssh("");
             let allowed = format!("alice@example.org namespaces=\"file\" {line}\n");

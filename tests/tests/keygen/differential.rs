@@ -1,21 +1,29 @@
 //! The same damaged files to `ssh-keygen` and to us: what one reads, the other reads, and as the
-//! same thing. Where they differ for a reason, the reason stands in [`explained`].
+//! same thing. Where they differ for a reason, it stands in [`crate::allowed`]; all else fails.
+//!
+//! A usual run takes one seed; `CHITON_DIFFERENTIAL_SEEDS=20` looks at twenty.
 
 use std::collections::BTreeMap;
 
-use chiton_tests::peer::Peer;
+use chiton_tests::peer::{Generation, Peer};
 use ssh_crypto::rng::{Rng as _, SeededRng};
 use ssh_keys::{
-    Certificate, Identity, KeyError, KeyType, Krl, PrivateKey,
-    certificate::CertificateError,
+    Certificate, Identity, KeyType, Krl, PrivateKey, SignatureAlgorithm,
+    certificate::{CertificateError, CertificateOption, CertificateRequest, MAX_PRINCIPALS, Role},
     known_hosts::{Document, HostName, LineMarker},
     sshsig::{AllowedSigners, SshSignature},
 };
 
-use crate::keygen::{Keygen, testdata};
+use crate::{
+    allowed::{Refusal, TOO_MANY_OPTIONS, reason_for, unread_option},
+    keygen::{Keygen, testdata},
+};
 
 /// Lines in one file, each of which is another damaged copy.
 const LINES: usize = 400;
+
+/// When signatures are checked here: after their signers have become valid.
+const NOW: u64 = 1_800_000_000;
 
 fn number(rng: &mut SeededRng, below: usize) -> usize {
     let mut bytes = [0; 8];
@@ -64,29 +72,23 @@ fn name_in(blob: &[u8]) -> Option<String> {
     name.bytes().all(|byte| byte.is_ascii_graphic()).then(|| name.to_owned())
 }
 
-/// Whether we refuse what OpenSSH takes for one of the reasons we have.
-fn explained(error: &CertificateError) -> bool {
-    match error {
-        CertificateError::Key(error) | CertificateError::Authority(error) => matches!(
-            error,
-            // Smaller ones can be factored; OpenSSH takes 1024 bits.
-            KeyError::RsaModulusSize { .. }
-                // OpenSSH 9.2 does not look.
-                | KeyError::RsaModulusEven
-                | KeyError::RsaExponent
-                // DSA is left out.
-                | KeyError::UnsupportedType { .. }
+/// The seeds of this run: one, or as many as `CHITON_DIFFERENTIAL_SEEDS` says.
+fn seeds() -> std::ops::Range<u64> {
+    let count = std::env::var("CHITON_DIFFERENTIAL_SEEDS");
+    0..count.map_or(1, |count| count.parse().expect("CHITON_DIFFERENTIAL_SEEDS is a number"))
+}
+
+/// Fails unless the two agree about a key or certificate, or disagree as [`ALLOWED`] says.
+///
+/// [`ALLOWED`]: crate::allowed::ALLOWED
+fn assert_agreement(peer: &Peer, ours: Result<(), &CertificateError>, theirs: bool, line: &str) {
+    match ours {
+        Ok(()) => assert!(theirs, "{}: only ours: {line}", peer.version()),
+        Err(error) => assert!(
+            !theirs || reason_for(peer, Refusal::Identity(error)).is_some(),
+            "{}: only theirs: {error:?}: {line}",
+            peer.version()
         ),
-        // RSA with SHA-1: OpenSSH shows such certificates, and trusts none.
-        CertificateError::UnacceptableAlgorithm { name } => name.raw() == "ssh-rsa",
-        // Text that is not UTF-8 is text for OpenSSH; and options without end.
-        CertificateError::Malformed(error) => {
-            matches!(
-                error.kind,
-                ssh_wire::DecodeErrorKind::NotUtf8 | ssh_wire::DecodeErrorKind::Invalid(_)
-            )
-        }
-        _ => false,
     }
 }
 
@@ -113,60 +115,54 @@ fn damaged_lines(names: &[&str], rng: &mut SeededRng) -> Vec<String> {
     lines
 }
 
-/// `-l`: which lines are keys, and their fingerprints.
-fn fingerprints(peer: &Peer) {
+/// `-l`: which lines are keys, their sizes and fingerprints.
+fn fingerprints(peer: &Peer, seed: u64) {
     let keygen = Keygen::new(peer);
-    let mut rng = SeededRng::new(1);
-    let lines = damaged_lines(
-        &[
-            "keys/host_ed25519.pub",
-            "keys/host_ecdsa.pub",
-            "keys/host_ecdsa384.pub",
-            "keys/host_ecdsa521.pub",
-            "keys/host_rsa.pub",
-            "openssh/ed25519_sk1.pub",
-            "openssh/ecdsa_sk1.pub",
-        ],
-        &mut rng,
-    );
+    let mut rng = SeededRng::new(1000 * seed + 1);
+    let mut names = vec![
+        "keys/host_ed25519.pub",
+        "keys/host_ecdsa.pub",
+        "keys/host_ecdsa384.pub",
+        "keys/host_ecdsa521.pub",
+        "keys/host_rsa.pub",
+        "openssh/ed25519_sk1.pub",
+        "openssh/ecdsa_sk1.pub",
+    ];
+    if peer.generation() >= Generation::V10_6 {
+        names.push("keys/host_mldsa.pub");
+    }
+    let lines = damaged_lines(&names, &mut rng);
     keygen.write("keys.pub", (lines.join("\n") + "\n").as_bytes());
     let output = keygen.run(&["-l", "-f", "keys.pub"]);
     let shown = String::from_utf8(output.stdout).unwrap();
-    let theirs: BTreeMap<&str, &str> = shown
+    let theirs: BTreeMap<&str, String> = shown
         .lines()
         .map(|line| {
-            let mut words = line.split(' ').skip(1);
-            let fingerprint = words.next().unwrap();
-            (words.next().unwrap(), fingerprint)
+            let words: Vec<&str> = line.split(' ').collect();
+            (words[2], words[..2].join(" "))
         })
         .collect();
     let mut both = 0;
     for (at, line) in lines.iter().enumerate() {
-        let comment = format!("n{}", at + 1);
-        let theirs = theirs.get(comment.as_str()).copied();
-        match Identity::from_openssh(line) {
-            Ok((identity, _)) => {
-                let ours = identity.key().fingerprint().to_string();
-                assert_eq!(Some(ours.as_str()), theirs, "{}: {line}", peer.version());
-                both += 1;
-            }
-            Err(error) => {
-                assert!(
-                    theirs.is_none() || explained(&error),
-                    "{}: {error}: {line}",
-                    peer.version()
-                );
-            }
+        let theirs = theirs.get(format!("n{}", at + 1).as_str());
+        let ours = Identity::from_openssh(line).map(|(identity, _)| identity);
+        let verdict = ours.as_ref().map(|_| ());
+        assert_agreement(peer, verdict, theirs.is_some(), line);
+        if let (Ok(identity), Some(theirs)) = (ours, theirs) {
+            let key = identity.key();
+            let ours = format!("{} {}", key.bits(), key.fingerprint());
+            assert_eq!(ours, *theirs, "{}: {line}", peer.version());
+            both += 1;
         }
     }
     assert!(both > LINES / 5, "only {both} lines were keys");
 }
 
 /// `-L`: which lines are certificates with a right signature.
-fn certificates(peer: &Peer) {
+fn certificates(peer: &Peer, seed: u64) {
     let keygen = Keygen::new(peer);
-    let mut rng = SeededRng::new(2);
-    let lines = damaged_lines(
+    let mut rng = SeededRng::new(1000 * seed + 2);
+    let mut lines = damaged_lines(
         &[
             "certs/u_default-cert.pub",
             "certs/u_force-cert.pub",
@@ -180,37 +176,82 @@ fn certificates(peer: &Peer) {
         ],
         &mut rng,
     );
-    keygen.write("certs.pub", (lines.join("\n") + "\n").as_bytes());
-    let output = keygen.run(&["-L", "-f", "certs.pub"]);
-    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
-    // The first line has no number.
-    let theirs: Vec<usize> = shown
-        .lines()
-        .filter_map(|line| line.strip_prefix("certs.pub:"))
-        .map(|number| number.trim_end_matches(':').parse().unwrap_or(1))
-        .collect();
+    lines.extend(resigned_certificates(peer, &mut rng));
     let mut both = 0;
-    for (at, line) in lines.iter().enumerate() {
-        let theirs = theirs.contains(&(at + 1));
-        let ours = Certificate::from_openssh(line)
-            .and_then(|(certificate, _)| certificate.verify(|_| true).map(|_| ()));
-        match ours {
-            Ok(()) => {
-                assert!(theirs, "{}: only ours: {line}", peer.version());
-                both += 1;
+    for line in &lines {
+        // One file each: text that it cannot show ends the program.
+        keygen.write("cert.pub", line.as_bytes());
+        let output = keygen.run(&["-L", "-f", "cert.pub"]);
+        let shown = String::from_utf8_lossy(&output.stdout);
+        let ours = Certificate::from_openssh(line).and_then(|(certificate, _)| {
+            certificate.verify(|_| true)?;
+            Ok(certificate)
+        });
+        let theirs = shown.starts_with("cert.pub:\n");
+        if !theirs && ours.as_ref().is_ok_and(unread_option) {
+            continue;
+        }
+        assert_agreement(peer, ours.as_ref().map(|_| ()), theirs, line);
+        if let Ok(certificate) = ours {
+            for expected in [
+                format!(" {} {} certificate\n", certificate.name(), certificate.role()),
+                format!("-CERT {}\n", certificate.fingerprint()),
+                format!(" {} (using ", certificate.authority().fingerprint()),
+                format!(" Serial: {}\n", certificate.serial()),
+            ] {
+                assert!(shown.contains(&expected), "{expected:?} is not in\n{shown}");
             }
-            Err(error) => {
-                assert!(!theirs || explained(&error), "{}: {error}: {line}", peer.version());
-            }
+            both += 1;
         }
     }
     assert!(both > LINES / 5, "only {both} lines were certificates");
 }
 
+/// Certificates that were damaged before they were signed, so that the signature is right: only
+/// what is in them can be refused.
+fn resigned_certificates(peer: &Peer, rng: &mut SeededRng) -> Vec<String> {
+    let authority = PrivateKey::generate(KeyType::Ed25519, rng).unwrap();
+    let mut keys = vec!["host_ed25519", "host_ecdsa", "host_rsa", "../openssh/ed25519_sk1"];
+    if peer.generation() >= Generation::V10_6 {
+        keys.push("host_mldsa");
+    }
+    let mut lines = Vec::new();
+    while lines.len() < LINES / 2 {
+        let name = format!("keys/{}.pub", keys[number(rng, keys.len())]);
+        let text = String::from_utf8(testdata(&name)).unwrap();
+        let key = Identity::from_openssh(&text).unwrap().0.key().clone();
+        let role = [Role::User, Role::Host][number(rng, 2)];
+        let mut request = CertificateRequest::new(key, role, "an id", "alice");
+        request.serial = u64::try_from(number(rng, 1000)).unwrap();
+        match number(rng, 12) {
+            0 => request.principals.resize(MAX_PRINCIPALS + number(rng, 2), "bob".into()),
+            1 => {
+                let option = CertificateOption::flag("x@example.org");
+                request.extensions.resize(TOO_MANY_OPTIONS - number(rng, 2), option);
+            }
+            2 => request.principals.push("zero\0byte".into()),
+            3 => request.key_id.push('\0'),
+            4 => request.critical_options.push(CertificateOption::text("force-command", "ls")),
+            5 => request.critical_options.push(CertificateOption::flag("unknown\0")),
+            _ => {}
+        }
+        let mut blob = request.unsigned(authority.public(), rng).as_bytes().to_vec();
+        for _ in 0..number(rng, 3) {
+            damage(&mut blob, rng);
+        }
+        let signature = authority.sign(SignatureAlgorithm::Ed25519, &blob).unwrap();
+        ssh_wire::put_string(&mut blob, &signature);
+        if let Some(name) = name_in(&blob) {
+            lines.push(format!("{name} {}", base64(&blob)));
+        }
+    }
+    lines
+}
+
 /// `-F`: which lines of a `known_hosts` file are about a host.
-fn known_hosts(peer: &Peer) {
+fn known_hosts(peer: &Peer, seed: u64) {
     let keygen = Keygen::new(peer);
-    let mut rng = SeededRng::new(3);
+    let mut rng = SeededRng::new(1000 * seed + 3);
     let key = PrivateKey::generate(KeyType::Ed25519, &mut rng).unwrap();
     let line = key.public().to_openssh("");
     let hosts =
@@ -277,9 +318,9 @@ fn known_hosts(peer: &Peer) {
 }
 
 /// `-Q`: whether damaged lists are read, and what they revoke.
-fn revocation_lists(peer: &Peer) {
+fn revocation_lists(peer: &Peer, seed: u64) {
     let keygen = Keygen::new(peer);
-    let mut rng = SeededRng::new(4);
+    let mut rng = SeededRng::new(1000 * seed + 4);
     let names = ["u_default-cert", "u_force-cert", "h_host-cert", "user", "ruser"];
     let identities = names.map(|name| {
         let text = testdata(&format!("certs/{name}.pub"));
@@ -316,9 +357,9 @@ fn revocation_lists(peer: &Peer) {
 }
 
 /// `-Y verify`: damaged signatures, messages and signers.
-fn signatures(peer: &Peer) {
+fn signatures(peer: &Peer, seed: u64) {
     let keygen = Keygen::new(peer);
-    let mut rng = SeededRng::new(5);
+    let mut rng = SeededRng::new(1000 * seed + 5);
     let key = PrivateKey::generate(KeyType::EcdsaP256, &mut rng).unwrap();
     let line = key.public().to_openssh("");
     let signature = SshSignature::sign(&key, "file", b"message").unwrap().to_bytes();
@@ -340,10 +381,6 @@ fn signatures(peer: &Peer) {
             }
             _ => {}
         }
-        // OpenSSH joins what stands before and behind a quote in the middle of a word; we take such
-        // a line for an accident, and it counts for nothing.
-        let quote_in_principals =
-            allowed.split(|byte| *byte == b' ').next().unwrap().contains(&b'"');
         let armored = format!(
             "-----BEGIN SSH SIGNATURE-----\n{}\n-----END SSH SIGNATURE-----\n",
             base64(&bytes)
@@ -357,21 +394,21 @@ fn signatures(peer: &Peer) {
             &["-Y", "verify", "-f", "allowed", "-I", principal, "-n", namespace, "-s", "sig"],
             b"message",
         );
+        let signers = AllowedSigners::parse(&allowed, "allowed");
         let ours = SshSignature::from_armored(armored.as_bytes()).is_ok_and(|signature| {
-            let signers = AllowedSigners::parse(&allowed, "allowed");
-            let now = 1_800_000_000;
             signature.verify(namespace, b"message").is_ok()
-                && signers.check(signature.identity(), principal, namespace, now, 0).is_ok()
+                && signers.check(signature.identity(), principal, namespace, NOW, 0).is_ok()
         });
-        let shown = String::from_utf8_lossy(&allowed);
-        if quote_in_principals && !ours {
-            continue;
-        }
-        let version = peer.version();
-        assert_eq!(
-            ours,
-            output.status.success(),
-            "{version} {principal} {namespace} {shown} {output:?}"
+        let theirs = output.status.success();
+        let names = allowed.split(|byte| *byte == b' ').next().unwrap();
+        let skipped = signers.skipped().first();
+        let reason =
+            skipped.and_then(|line| reason_for(peer, Refusal::Signer(&line.reason, names)));
+        assert!(
+            ours == theirs || theirs && reason.is_some(),
+            "{} {principal} {namespace} {ours} {skipped:?} {} {output:?}",
+            peer.version(),
+            String::from_utf8_lossy(&allowed)
         );
         good += usize::from(ours);
     }
@@ -379,13 +416,21 @@ fn signatures(peer: &Peer) {
 }
 
 macro_rules! with_each_peer {
+    (@module $module:ident, $peer:ident, $($name:ident),*) => {
+        mod $module {
+            $(
+                #[test]
+                fn $name() {
+                    let peer = super::Peer::$peer().announce(stringify!($name));
+                    super::seeds().for_each(|seed| super::$name(peer, seed));
+                }
+            )*
+        }
+    };
     ($($name:ident),*) => {
-        mod openssh_9_2 {
-            $(#[test] fn $name() { super::$name(super::Peer::v9_2().announce(stringify!($name))); })*
-        }
-        mod openssh_10_0 {
-            $(#[test] fn $name() { super::$name(super::Peer::v10_0().announce(stringify!($name))); })*
-        }
+        with_each_peer!(@module openssh_9_2, v9_2, $($name),*);
+        with_each_peer!(@module openssh_10_0, v10_0, $($name),*);
+        with_each_peer!(@module openssh_10_6, v10_6, $($name),*);
     };
 }
 

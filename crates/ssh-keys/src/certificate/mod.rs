@@ -30,7 +30,7 @@ pub use self::{
 };
 use crate::{
     Fingerprint, KeyError, KeyType, PublicKey, SignatureAlgorithm, line,
-    public::{MIN_RSA_BITS, Material, shown},
+    public::{MIN_RSA_BITS, Material, refuse_zero, shown},
     signature,
 };
 
@@ -139,9 +139,7 @@ impl Certificate {
         let role = Role::from_number(number).ok_or(CertificateError::UnknownRole { number })?;
         let at = reader.field("key id").clone();
         let key_id = reader.string()?;
-        if key_id.contains(&0) {
-            return Err(at.error(DecodeErrorKind::Invalid("a zero byte in a text")).into());
-        }
+        refuse_zero(&at, key_id)?;
         let principals = read_principals(reader.field("principals").string()?)?;
         let valid_after = reader.field("valid after").uint64()?;
         let valid_before = reader.field("valid before").uint64()?;
@@ -299,9 +297,7 @@ fn read_principals(bytes: &[u8]) -> Result<Vec<String>, CertificateError> {
             return Err(at.error(why).into());
         }
         let principal = reader.utf8()?;
-        if principal.contains('\0') {
-            return Err(at.error(DecodeErrorKind::Invalid("a zero byte in a text")).into());
-        }
+        refuse_zero(&at, principal.as_bytes())?;
         principals.push(principal.into());
     }
     Ok(principals)
