@@ -361,6 +361,22 @@ async fn a_host_that_shows_another_key_gets_no_password() {
 }
 
 #[tokio::test]
+async fn a_key_file_that_is_missing_is_told_beside_the_password_that_was_refused() {
+    let server = Embedded::start().await;
+    let address = server.address();
+    let error = chiton::Client::builder(address.ip().to_string(), address.port())
+        .user(USER)
+        .dangerous()
+        .accept_any_host_key()
+        .auth(Auth::key_file("/nowhere/key").or(Auth::password("not the one")))
+        .connect()
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("password: refused") && error.contains("/nowhere/key"), "{error}");
+}
+
+#[tokio::test]
 async fn what_is_missing_or_forbidden_is_told_with_its_path() {
     let server = Embedded::start().await;
     let ssh = server.connect().await;
@@ -377,6 +393,8 @@ async fn what_is_missing_or_forbidden_is_told_with_its_path() {
     assert!(!server.path("y").exists(), "an empty file was left behind");
 
     fs::write(server.path("f"), "content").unwrap();
+    let error = sftp.put(server.path("f"), "nowhere/f").await.unwrap_err().to_string();
+    assert!(error.contains("nowhere/f") && error.contains("is the directory there"), "{error}");
     let error = sftp.get("f", local.path().join("no/dir/x")).await.unwrap_err().to_string();
     assert!(error.contains("no/dir/x"), "{error}");
     let error = sftp.get("/", local.path().join("x")).await.unwrap_err().to_string();

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use ::sftp::StatusCode;
 use chiton::{
     error::{
         AuthFailure, ChannelError, Error, HostKeyError, HostKeyReason, KeyFileError, Phase,
@@ -163,7 +162,7 @@ fn host_key(error: &HostKeyError) -> String {
         HostKeyReason::Changed { known } => {
             let place = known.first().and_then(|place| place.rsplit_once(':'));
             let file = place.map(|(file, _)| format!(" -f '{file}'")).unwrap_or_default();
-            format!("{error}: ssh-keygen{file} -R '{host}' does it")
+            format!("{error}: chiton keygen{file} -R '{host}' does it")
         }
         HostKeyReason::Refused => format!(
             "Host key verification failed: the {} key {} of {host} was not accepted",
@@ -218,31 +217,30 @@ fn sftp(error: &SftpError, to: Option<&[u8]>) -> String {
     if error.path.is_empty() || matches!(error.kind.innermost(), SftpErrorKind::Local(_)) {
         return reason;
     }
-    let (doing, hint) = sftp_operation(error.operation);
+    let doing = sftp_operation(error.operation);
     let path = show(&error.path);
-    // Version 3 of the protocol has one code for most failures.
-    let hint = if error.kind.status() == Some(StatusCode::Failure) { hint } else { "" };
+    let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
     let to = to.map(|to| format!(" to \"{}\"", show(to))).unwrap_or_default();
     format!("cannot {doing} \"{path}\"{to}: {reason}{hint}")
 }
 
-/// What was to be done, and what it fails of most often.
-fn sftp_operation(operation: &str) -> (&str, &str) {
+/// What was to be done.
+fn sftp_operation(operation: &str) -> &str {
     match operation {
-        "get" => ("get remote", ""),
-        "put" => ("put remote", "; is the disk there full?"),
-        "create_dir" => ("make the remote directory", "; is it there already?"),
-        "remove_dir" => ("remove the remote directory", "; is it empty?"),
-        "remove_file" => ("remove remote", "; is it a directory?"),
-        "copy" => ("copy remote", "; are both the same file?"),
-        "rename" => ("rename remote", "; is the new name taken, or on another file system?"),
-        "symlink" => ("make the remote link", "; is the name taken?"),
-        "hard_link" => ("link remote", "; is the new name taken?"),
-        "read_dir" => ("list remote", ""),
-        "metadata" | "symlink_metadata" | "canonicalize" => ("find remote", ""),
-        "set_attrs" => ("change remote", ""),
-        "statvfs" => ("tell how full the file system is of remote", ""),
-        other => (other, ""),
+        "get" => "get remote",
+        "put" => "put remote",
+        "create_dir" => "make the remote directory",
+        "remove_dir" => "remove the remote directory",
+        "remove_file" => "remove remote",
+        "copy" => "copy remote",
+        "rename" => "rename remote",
+        "symlink" => "make the remote link",
+        "hard_link" => "link remote",
+        "read_dir" => "list remote",
+        "metadata" | "symlink_metadata" | "canonicalize" => "find remote",
+        "set_attrs" => "change remote",
+        "statvfs" => "tell how full the file system is of remote",
+        other => other,
     }
 }
 

@@ -17,6 +17,11 @@ impl Failure {
         Self(line.to_string())
     }
 
+    /// True if the line ends in a question.
+    pub(crate) fn is_question(&self) -> bool {
+        self.0.ends_with('?')
+    }
+
     /// A local file that could not be used; `doing` is such as "read the batch file".
     pub(crate) fn local(doing: &str, path: &Path, error: &io::Error) -> Self {
         Self(format!("cannot {doing} {}: {}", show_path(path), io_reason(error)))

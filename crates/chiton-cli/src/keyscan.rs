@@ -3,6 +3,7 @@
 
 use core::time::Duration;
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -20,6 +21,7 @@ use ssh_crypto::rng::SystemRng;
 use tokio::task::JoinSet;
 
 use crate::{
+    advice,
     args::{self, ArgsError, Getopt, Grammar, Item},
     destination::parse_port,
     failure::{Failure, Result},
@@ -159,7 +161,7 @@ fn parse(args: &[OsString]) -> Result<Option<Options>> {
         options.hosts.push((host.clone(), host));
     }
     if options.hosts.is_empty() {
-        return Ok(None);
+        return Err(Failure::new(format_args!("no host is named\n{USAGE}")));
     }
     Ok(Some(options))
 }
@@ -193,6 +195,7 @@ async fn run(options: Options) -> Result<u8> {
     let mut waiting = waiting.into_iter();
     let mut scans = JoinSet::new();
     let mut found = false;
+    let mut outcomes = BTreeMap::new();
     loop {
         while scans.len() < AT_ONCE
             && let Some((address, names, types)) = waiting.next()
@@ -202,7 +205,7 @@ async fn run(options: Options) -> Result<u8> {
                 let result = match preferences.set_host_keys(types) {
                     Ok(()) => scan_host_key(&address, port, preferences, timeout)
                         .await
-                        .map_err(|error| error.to_string()),
+                        .map_err(|error| advice::explain(&error, None)),
                     Err(error) => Err(error.to_string()),
                 };
                 (address, names, result)
@@ -214,8 +217,18 @@ async fn run(options: Options) -> Result<u8> {
             Ok(scanned) => {
                 tell(&options, &address, &scanned);
                 found |= show(&options, &names, &scanned)?;
+                outcomes.insert(address, None);
             }
-            Err(error) => say!(Verbose, "{address}: {error}"),
+            Err(error) => {
+                say!(Verbose, "{address}: {error}");
+                outcomes.entry(address).or_insert(Some(error));
+            }
+        }
+    }
+    // That a host has no key of one type is usual; that it has none is worth a line.
+    for (address, error) in &outcomes {
+        if let Some(error) = error {
+            say!(Error, "{}: {error}", ssh_wire::escape(address));
         }
     }
     io::stdout()

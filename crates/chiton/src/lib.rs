@@ -45,6 +45,11 @@
     )
 )]
 
+/// The programs in the README have to compile.
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 #[cfg(feature = "tokio")]
 pub mod agent;
 #[cfg(feature = "tokio")]

@@ -133,8 +133,8 @@ impl IdentificationReader {
         Self { role, lines: 0, scanned: 0, last_line: None }
     }
 
-    /// The last line that came before the identification: where a server refuses to talk, this
-    /// is its reason.
+    /// The last line with words in it that came before the identification: where a server refuses
+    /// to talk, this is its reason.
     pub(crate) const fn last_line(&self) -> Option<&PeerText> {
         self.last_line.as_ref()
     }
@@ -153,7 +153,9 @@ impl IdentificationReader {
             if self.lines >= MAX_LINES_BEFORE_IDENTIFICATION {
                 return Err(PeerMisbehaved::TooManyLinesBeforeIdentification.into());
             }
-            self.last_line = Some(PeerText::from_bytes(&line));
+            if !line.trim_ascii().is_empty() {
+                self.last_line = Some(PeerText::from_bytes(&line));
+            }
         }
     }
 
@@ -243,7 +245,7 @@ mod tests {
 
     #[test]
     fn how_bytes_arrive_makes_no_difference() {
-        every_split(b"hello\r\nSSH-not first\r\n", |parts| {
+        every_split(b"hello\r\n \r\nSSH-not first\r\n", |parts| {
             let mut reader = IdentificationReader::new(Role::Client);
             let mut buf = BytesMut::new();
             let mut result = Ok(None);

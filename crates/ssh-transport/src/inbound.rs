@@ -111,8 +111,8 @@ impl Inbound {
         result
     }
 
-    /// The last line that a server sent before its identification, or instead of it: where a
-    /// server refuses to talk, this is why.
+    /// The last line with words in it that a server sent before its identification, or instead of
+    /// it: where a server refuses to talk, this is why.
     #[must_use]
     pub const fn last_line(&self) -> Option<&PeerText> {
         match &self.state {

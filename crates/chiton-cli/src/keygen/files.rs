@@ -104,7 +104,9 @@ pub(super) fn ask_text(what: &str) -> Result<String> {
 pub(super) fn new_passphrase(first: &str) -> Result<Zeroizing<String>> {
     let asker = Asker { batch: false };
     loop {
-        let one = asker.secret(first).map_err(Failure::new)?;
+        let one = asker.secret(first).map_err(|error| {
+            Failure::new(format_args!("no passphrase: {error}; or give one with -N"))
+        })?;
         let two = asker.secret("Enter same passphrase again: ").map_err(Failure::new)?;
         if *one == *two {
             return Ok(one);

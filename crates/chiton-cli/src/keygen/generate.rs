@@ -54,7 +54,10 @@ impl Kind {
             "ed25519-sk" | "ecdsa-sk" => Err(Failure::new(
                 "keys in tokens cannot be made here; make it with ssh-keygen, and use it through an agent",
             )),
-            other => Err(Failure::new(format_args!("unknown key type {}", other.escape_debug()))),
+            other => Err(Failure::new(format_args!(
+                "unknown key type {}; there are ed25519, ecdsa, rsa and mldsa44-ed25519",
+                other.escape_debug()
+            ))),
         }
     }
 

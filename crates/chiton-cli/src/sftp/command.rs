@@ -4,14 +4,14 @@ use core::fmt;
 
 use super::words::{self, Word, WordsError};
 
-/// A line of input.
+/// A line of input: what stands in front counts even if the command cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     /// `-` in front: go on in batch mode if it fails.
     pub(crate) ignore_errors: bool,
     /// `@` in front: do not echo it in batch mode.
     pub(crate) silent: bool,
-    pub(crate) command: Command,
+    pub(crate) command: Result<Command, CommandError>,
 }
 
 /// The flags of `get` and `put`.
@@ -259,7 +259,7 @@ const ALIASES: &[(&str, &str)] = &[
 ];
 
 /// Reads a line.
-pub(crate) fn parse(line: &[u8]) -> Result<Line, CommandError> {
+pub(crate) fn parse(line: &[u8]) -> Line {
     let mut rest = line.trim_ascii();
     let (mut ignore_errors, mut silent) = (false, false);
     loop {
@@ -275,8 +275,7 @@ pub(crate) fn parse(line: &[u8]) -> Result<Line, CommandError> {
             _ => break,
         };
     }
-    let command = parse_command(rest.trim_ascii_start())?;
-    Ok(Line { ignore_errors, silent, command })
+    Line { ignore_errors, silent, command: parse_command(rest.trim_ascii_start()) }
 }
 
 fn parse_command(line: &[u8]) -> Result<Command, CommandError> {
@@ -482,7 +481,7 @@ mod tests {
     use super::*;
 
     fn command(line: &str) -> Result<Command, CommandError> {
-        parse(line.as_bytes()).map(|line| line.command)
+        parse(line.as_bytes()).command
     }
 
     /// A word without quotes.
@@ -493,13 +492,21 @@ mod tests {
     #[test]
     fn prefixes_of_batch_mode_combine_in_any_order() {
         let both = |line: &str| {
-            let line = parse(line.as_bytes()).unwrap();
-            (line.ignore_errors, line.silent, line.command)
+            let line = parse(line.as_bytes());
+            (line.ignore_errors, line.silent, line.command.unwrap())
         };
         assert_eq!(both("-rm x"), (true, false, Command::Rm(word("x"))));
         assert_eq!(both("@pwd"), (false, true, Command::Pwd));
         assert_eq!(both("-@ pwd"), (true, true, Command::Pwd));
         assert_eq!(both("@-pwd"), (true, true, Command::Pwd));
+    }
+
+    #[test]
+    fn what_cannot_be_understood_may_be_ignored_too() {
+        let line = parse(b"-frobnicate x");
+        assert_eq!(line.command, Err(CommandError::Unknown(b"frobnicate".to_vec())));
+        assert!(line.ignore_errors);
+        assert!(!parse(b"frobnicate x").ignore_errors);
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::{
     reach::{Other, Reach},
     signals, ssh, terminal,
 };
-use command::{Command, TransferFlags};
+use command::{Command, Line, TransferFlags};
 use editor::Editor;
 use interpreter::{Interpreter, Outcome};
 use remote::Remote;
@@ -362,30 +362,36 @@ impl Session {
 
     /// Carries out one line. What may fail in it has not failed.
     async fn execute(&mut self, line: &[u8], interactive: bool) -> Outcome {
-        let parsed = match command::parse(line) {
-            Ok(parsed) => parsed,
+        let Line { ignore_errors, silent, command } = command::parse(line);
+        let outcome = match command {
+            Ok(command) => {
+                if !silent && command != Command::Nothing {
+                    self.echo(line, interactive);
+                }
+                self.do_interruptibly(command, interactive).await
+            }
             Err(error) => {
                 self.echo(line, interactive);
                 say!(Error, "{error}");
-                return Outcome::Failed;
+                Outcome::Failed
             }
         };
-        if !parsed.silent && parsed.command != Command::Nothing {
-            self.echo(line, interactive);
-        }
-        let work = self.carry_out(parsed.command);
-        let outcome = if interactive {
-            signals::interruptible(work).await.unwrap_or_else(|| {
-                say!(Error, "Interrupted.");
-                Outcome::Failed
-            })
-        } else {
-            work.await
-        };
         match outcome {
-            Outcome::Failed if parsed.ignore_errors => Outcome::Done,
+            Outcome::Failed if ignore_errors => Outcome::Done,
             outcome => outcome,
         }
+    }
+
+    /// Carries out one command; who sits in front of it may break it off.
+    async fn do_interruptibly(&mut self, command: Command, interactive: bool) -> Outcome {
+        let work = self.carry_out(command);
+        if !interactive {
+            return work.await;
+        }
+        signals::interruptible(work).await.unwrap_or_else(|| {
+            say!(Error, "Interrupted.");
+            Outcome::Failed
+        })
     }
 
     /// Carries out one command, as long as there is a connection: without one each of many files

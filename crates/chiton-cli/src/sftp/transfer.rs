@@ -235,6 +235,7 @@ impl Transfers<'_> {
         let report = report.inspect_err(|_| partial.told = true)?;
         let directory = |error: &Error| matches!(error, Error::Sftp(e) if matches!(e.kind, SftpErrorKind::IsADirectory));
         if !tree && report.failures.iter().any(directory) {
+            partial.told = true;
             let remote = show(remote);
             return Err(Failure::new(format_args!("\"{remote}\" is a directory; -r takes it")));
         }
@@ -403,7 +404,9 @@ impl Partial {
         let failure = explain(error);
         let Some(left) = left else { return failure };
         let again = self.advice();
-        Failure::new(format_args!("{failure}. {file} is incomplete{left}{again}"))
+        // The advice may be a question.
+        let stop = if failure.is_question() { "" } else { "." };
+        Failure::new(format_args!("{failure}{stop} {file} is incomplete{left}{again}"))
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Output};
 
 use crate::{
     agent::{VERSIONS, openssh},
-    place::{Place, chiton, run, text},
+    place::{Place, assert_one_line, chiton, run, text},
 };
 
 fn keygen(folder: &Path, arguments: &[&str]) -> Output {
@@ -216,5 +216,8 @@ fn keyscan_writes_what_a_client_can_use() {
     let output = run(place.with_key("ssh").args(["127.0.0.1", "echo in"]));
     assert_eq!(text(&output.stdout), "in\n", "{}", text(&output.stderr));
     let nobody = run(chiton().args(["keyscan", "-T", "1", "-p", "1", "127.0.0.1"]));
-    assert_eq!(nobody.status.code(), Some(1));
+    assert_one_line(&nobody, 1, &["127.0.0.1 port 1", "refused", "is the port right?"]);
+    let unnamed = run(chiton().arg("keyscan"));
+    assert_eq!(unnamed.status.code(), Some(1));
+    assert!(text(&unnamed.stderr).contains("no host is named\nusage:"));
 }

@@ -52,6 +52,32 @@ fn a_batch_ends_at_errors_of_files_and_not_at_those_of_local_commands() {
 }
 
 #[test]
+fn a_batch_goes_on_behind_a_line_that_it_does_not_understand_if_told_so() {
+    let place = Place::new();
+    let output = place.batch("-frobnicate\n-chmod 99 file\npwd\nfrobnicate\npwd\n");
+    let (out, errors) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert_eq!(out.matches("Remote working directory").count(), 1, "{out}");
+    assert_eq!(errors.matches("Invalid command 'frobnicate'").count(), 2, "{errors}");
+}
+
+#[test]
+fn a_file_for_a_directory_that_is_missing_says_so() {
+    let place = Place::new();
+    fs::write(place.path("home/file"), "x").unwrap();
+    let output = place.batch("put file nowhere/file\n");
+    assert_one_line(&output, 1, &["/nowhere/file", "is the directory there"]);
+}
+
+#[test]
+fn a_directory_that_is_not_asked_for_as_a_tree_leaves_nothing_incomplete() {
+    let place = Place::new();
+    fs::create_dir(place.path("root/tree")).unwrap();
+    assert_one_line(&place.batch("get tree\n"), 1, &["\"/tree\" is a directory; -r takes it"]);
+    assert!(!place.path("home/tree").exists());
+}
+
+#[test]
 fn a_file_is_fetched_without_a_batch() {
     let place = Place::new();
     fs::write(place.path("root/file"), vec![7; 3_000_000]).unwrap();

@@ -182,6 +182,7 @@ impl<'a> Attempts<'a> {
                 plan: plan.steps,
                 record,
                 remaining: self.allowed.unwrap_or_default(),
+                unusable,
             }))),
         }
     }

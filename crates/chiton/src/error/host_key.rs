@@ -35,6 +35,12 @@ pub enum HostKeyReason {
         /// `file:line` of each key listed.
         known: Vec<String>,
     },
+    /// It is not the one key that was to be trusted
+    /// ([`HostKeys::exactly`](crate::HostKeys::exactly)).
+    Unexpected {
+        /// The fingerprint of that one.
+        expected: Fingerprint,
+    },
     /// A file says that this key must never be accepted.
     Revoked {
         /// `file:line` of the entry.
@@ -59,7 +65,10 @@ impl fmt::Display for HostKeyError {
                 write!(f, "the host {host} is unknown; its {key_type} key is {fingerprint}. ")?;
                 f.write_str("Compare it with what the host's owner says")?;
                 match file {
-                    Some(file) => write!(f, " and add it to {}", shown(file)),
+                    Some(file) => {
+                        write!(f, " and add it to {}", shown(file))?;
+                        f.write_str("; chiton keyscan and ssh-keyscan write the line")
+                    }
                     None => Ok(()),
                 }
             }
@@ -70,6 +79,12 @@ impl fmt::Display for HostKeyError {
                  Remove the old key only if you know why it changed",
                 known.join(", "),
                 if known.len() == 1 { "lists" } else { "list" },
+            ),
+            HostKeyReason::Unexpected { expected } => write!(
+                f,
+                "{host} shows the {key_type} key {fingerprint}, but the only one to be trusted is \
+                 {expected}. Either the host was set up anew, or somebody is in between. Trust \
+                 another key only if you know why it changed"
             ),
             HostKeyReason::Revoked { at } => write!(
                 f,

@@ -140,6 +140,8 @@ pub struct AuthFailure {
     pub record: AuthRecord,
     /// The methods that the server would still accept.
     pub remaining: Vec<String>,
+    /// Why something could not even be tried, such as a key file that is not there; the first.
+    pub unusable: Option<Error>,
 }
 
 /// Why a channel could not be opened or used.
@@ -213,13 +215,7 @@ impl Error {
             | Self::Auth(_)
             | Self::Channel(_)
             | Self::CommandFailed(_) => Fault::Policy,
-            Self::Sftp(error) => match &error.kind {
-                SftpErrorKind::Protocol(_) => Fault::Peer,
-                SftpErrorKind::Connection(error) => error.fault(),
-                SftpErrorKind::Local(_) => Fault::Local,
-                SftpErrorKind::NoAnswer { .. } => Fault::Network,
-                _ => Fault::Policy,
-            },
+            Self::Sftp(error) => error.kind.fault(),
             #[cfg(feature = "tokio")]
             Self::Agent(error) if error.is_refusal() => Fault::Policy,
             #[cfg(feature = "tokio")]
@@ -301,7 +297,15 @@ impl fmt::Display for Error {
             Self::Resolve(error) => {
                 write!(f, "cannot find the host {}: {}", error.to, error.source)
             }
-            Self::Connect(error) => write!(f, "cannot connect to {}: {}", error.to, error.source),
+            Self::Connect(error) => {
+                write!(f, "cannot connect to {}: {}", error.to, error.source)?;
+                match error.source.kind() {
+                    io::ErrorKind::ConnectionRefused => {
+                        f.write_str("; is a server running there, and is the port right?")
+                    }
+                    _ => Ok(()),
+                }
+            }
             Self::TimedOut(phase, after) => {
                 write!(f, "timed out during {phase}, after {:.1} s", after.as_secs_f64())
             }
@@ -342,7 +346,13 @@ impl fmt::Display for Error {
             }
             Self::Sftp(error) => error.fmt(f),
             Self::LocalFile(error) => error.fmt(f),
-            Self::KeyFile(error) => write!(f, "key file {}: {}", shown(&error.path), error.kind),
+            Self::KeyFile(error) => {
+                write!(f, "key file {}: {}", shown(&error.path), error.kind)?;
+                match error.kind {
+                    PrivateKeyError::Encrypted => f.write_str("; Auth::key_file_asking takes one"),
+                    _ => Ok(()),
+                }
+            }
             #[cfg(feature = "tokio")]
             Self::Agent(error) => error.fmt(f),
             Self::Destination(text) => {
@@ -355,7 +365,11 @@ impl fmt::Display for Error {
 
 impl fmt::Display for LocalFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {} {}: {}", self.operation, shown(&self.path), self.source)
+        write!(f, "cannot {} {}: {}", self.operation, shown(&self.path), self.source)?;
+        if self.source.kind() == io::ErrorKind::NotFound && self.path.starts_with("~") {
+            f.write_str("; only shells know what ~ is: write the path in full")?;
+        }
+        Ok(())
     }
 }
 
@@ -375,6 +389,9 @@ impl fmt::Display for AuthFailure {
         }
         if !self.remaining.is_empty() {
             write!(f, ". The server accepts: {}", ssh_wire::escape(&self.remaining.join(", ")))?;
+        }
+        if let Some(error) = &self.unusable {
+            write!(f, ". Not tried: {error}")?;
         }
         Ok(())
     }
@@ -487,6 +504,34 @@ mod tests {
         let path = PathBuf::from("downloads/a\u{1b}]0;x\u{7}");
         let error = Error::local("create", path, io::ErrorKind::PermissionDenied.into());
         assert!(error.to_string().contains("downloads/a\\u{1b}]0;x\\u{7}"), "{error}");
+    }
+
+    #[test]
+    fn what_people_do_first_is_answered_with_what_to_do() {
+        let missing =
+            |path: &str| Error::local("open", path, io::ErrorKind::NotFound.into()).to_string();
+        assert!(missing("~/.ssh/id_ed25519").ends_with("write the path in full"));
+        assert!(!missing("/home/alice/~").contains("shells"));
+        let refused = io::ErrorKind::ConnectionRefused.into();
+        let refused = ConnectError { to: "h port 22".into(), source: refused };
+        let text = Error::Connect(Arc::new(refused)).to_string();
+        assert!(text.ends_with("is the port right?"), "{text}");
+        let locked = KeyFileError { path: "k".into(), kind: PrivateKeyError::Encrypted };
+        let text = Error::KeyFile(Arc::new(locked)).to_string();
+        assert!(text.contains("key_file_asking"), "{text}");
+    }
+
+    #[test]
+    fn what_interrupted_a_transfer_says_whose_fault_it_is() {
+        let full = LocalFileError {
+            operation: "write",
+            path: "here".into(),
+            source: io::ErrorKind::StorageFull.into(),
+        };
+        let cause = Box::new(SftpErrorKind::from(full));
+        let kind = SftpErrorKind::Interrupted { confirmed: 7, cause };
+        let error = Error::Sftp(Box::new(SftpError { operation: "get", path: Vec::new(), kind }));
+        assert_eq!(error.fault(), Fault::Local);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use core::{fmt, time::Duration};
 use std::sync::Arc;
 
-use ssh_wire::{PeerText, Rule};
+use ssh_wire::{Fault, PeerText, Rule};
 
 use super::{Error, LocalFileError};
 
@@ -87,7 +87,41 @@ pub enum SftpErrorKind {
     },
 }
 
+impl SftpError {
+    /// What such a failure comes from most often, as a question: version 3 of the protocol has one
+    /// code for most of them.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        use sftp::StatusCode::{Failure, NoSuchFile};
+        Some(match (self.operation, self.kind.status()?) {
+            ("put", Failure) => "is the disk there full?",
+            ("put" | "create_dir" | "symlink", NoSuchFile) => {
+                "is the directory there in which it is to be?"
+            }
+            ("create_dir", Failure) => "is it there already?",
+            ("remove_dir", Failure) => "is it empty?",
+            ("remove_file", Failure) => "is it a directory?",
+            ("copy", Failure) => "are both the same file?",
+            ("rename", Failure) => "is the new name taken, or on another file system?",
+            ("symlink", Failure) => "is the name taken?",
+            ("hard_link", Failure) => "is the new name taken?",
+            _ => return None,
+        })
+    }
+}
+
 impl SftpErrorKind {
+    pub(super) fn fault(&self) -> Fault {
+        match self {
+            Self::Protocol(_) => Fault::Peer,
+            Self::Connection(error) => error.fault(),
+            Self::Local(_) => Fault::Local,
+            Self::NoAnswer { .. } => Fault::Network,
+            Self::Interrupted { cause, .. } => cause.fault(),
+            _ => Fault::Policy,
+        }
+    }
+
     pub(super) fn rule(&self) -> Option<Rule> {
         match self {
             Self::Protocol(error) => error.rule(),
@@ -115,7 +149,8 @@ impl fmt::Display for SftpError {
         if !self.path.is_empty() {
             write!(f, " {}", PeerText::from_bytes(&self.path))?;
         }
-        write!(f, ": {}", self.kind)
+        write!(f, ": {}", self.kind)?;
+        self.hint().map_or(Ok(()), |hint| write!(f, "; {hint}"))
     }
 }
 

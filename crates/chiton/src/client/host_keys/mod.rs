@@ -176,6 +176,15 @@ impl HostKeys {
     }
 
     /// Trusts exactly this key, whatever the host is called.
+    ///
+    /// ```
+    /// use chiton::{HostKeys, keys::PublicKey};
+    ///
+    /// let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMbQgiXeOKv0+3NSa381PU5kJqlcmoh+sLz53U9s8pu9";
+    /// let (key, _comment) = PublicKey::from_openssh(line)?;
+    /// let policy = HostKeys::exactly(key);
+    /// # Ok::<(), chiton::keys::KeyError>(())
+    /// ```
     pub fn exactly(key: PublicKey) -> Self {
         Self::from(Source::Exactly(Arc::new(key)))
     }
@@ -329,8 +338,8 @@ impl HostKeys {
             Source::Anything => return Ok(()),
             Source::Exactly(expected) if **expected == *key => return Ok(()),
             Source::Exactly(expected) => {
-                let known = vec![format!("the expected key {}", expected.fingerprint())];
-                return refuse(HostKeyReason::Changed { known });
+                let expected = expected.fingerprint();
+                return refuse(HostKeyReason::Unexpected { expected });
             }
             Source::Files(hosts) => hosts,
         };
