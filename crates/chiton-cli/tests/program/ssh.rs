@@ -137,7 +137,7 @@ fn an_unknown_host_is_refused_or_remembered_as_told() {
     assert_one_line(
         &output,
         255,
-        &["CHANGED", "known_hosts:1", "ssh-keygen -f", "known_hosts' -R"],
+        &["CHANGED", "known_hosts:1", "chiton keygen -f", "known_hosts' -R"],
     );
 }
 
