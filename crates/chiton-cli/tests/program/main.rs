@@ -15,4 +15,6 @@ mod sftp;
 #[cfg(test)]
 mod ssh;
 #[cfg(test)]
+mod stand_in;
+#[cfg(test)]
 mod terminal;
