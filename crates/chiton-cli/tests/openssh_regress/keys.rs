@@ -19,10 +19,16 @@ const FALL_SHORT: &[(&str, &str, &str)] = &[
     // The script lets the server sign with SHA-1 only, where it has an RSA key: `ssh-keyscan` here
     // asks for no such signature.
     ("keyscan", "ssh-keyscan -t ssh-rsa failed", "RSA with SHA-1"),
+    // So is the agent asked here, for the RSA key of a host; all its other keys and certificates
+    // are used.
+    ("hostkey-agent", "keytype ssh-rsa failed", "RSA with SHA-1"),
     // Primes for servers are made once in years: that is OpenSSH's to do.
     ("keygen-moduli", "keygen screen failed", "-M"),
     // Needs a PKCS#11 module, and programs that load it.
     ("agent-pkcs11", "skipped", "PKCS#11"),
+    // Asks the agent for keys as another user, which `sudo` or `doas` has to make of one that is not
+    // root.
+    ("agent-getpeereid", "running as root", "a user that is not root"),
     // Debugs the agent as another user than root, with `gdb` and a set-group-ID file.
     ("agent-ptrace", "running as root", "a user that is not root"),
 ];
@@ -135,5 +141,25 @@ mod keygen {
     #[test]
     fn knownhosts_command() {
         run("knownhosts-command", 0, &[("ssh-keygen", 5)]);
+    }
+
+    #[test]
+    fn keytype() {
+        run("keytype", 0, &[("ssh-keygen", 11)]);
+    }
+
+    #[test]
+    fn multipubkey() {
+        run("multipubkey", 0, &[("ssh-keygen", 9)]);
+    }
+
+    #[test]
+    fn keys_command() {
+        run("keys-command", 0, &[("ssh-keygen", 6)]);
+    }
+
+    #[test]
+    fn authinfo() {
+        run("authinfo", 0, &[("ssh-keygen", 5)]);
     }
 }
