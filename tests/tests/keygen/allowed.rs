@@ -118,7 +118,8 @@ pub(crate) fn reason_for(peer: &Peer, refusal: Refusal<'_>) -> Option<&'static s
 
 /// Whether `ssh-keygen -L` ends before it shows a certificate that we read: an option has a name with
 /// a zero byte inside, or no text where it has to have one. We look into options when the
-/// certificate is used, and refuse it then; so does sshd.
+/// certificate is used: what is critical is refused then, and extensions that nobody knows are not
+/// looked at.
 pub(crate) fn unread_option(certificate: &Certificate) -> bool {
     let is_text = |text: &[u8]| text.split_last().is_none_or(|(_, text)| !text.contains(&0));
     let critical = certificate.critical_options();
