@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sftp::{Attrs, client::Client as Codec, transfer::Item};
 use tokio::time::timeout;
 
-use super::{Entry, Sending, lanes::Further};
+use super::{Entry, Sending};
 use crate::{
     error::SftpErrorKind,
     sftp::{
@@ -100,7 +100,7 @@ impl Sending {
         self.account.broken_off(top, why.clone());
         if let SftpErrorKind::Cancelled = why {
             self.checks.abort_all();
-            self.further = Further::Decided;
+            self.decided = true;
             self.to_list.clear();
             for item in items {
                 if let Some(entry) = self.entries.get_mut(&item) {

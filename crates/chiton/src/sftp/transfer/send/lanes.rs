@@ -1,6 +1,6 @@
 //! The channels that an upload goes over. A window of the server bounds what is under way on each of
-//! them; on a long link several are worth it. One further is asked for first, as a server may allow
-//! none, and only then the others, all at once.
+//! them; on a long link several are worth it. They are asked for once and all together: to ask for one
+//! first, in case the server allows none, costs three of the round trips that they are there to save.
 
 use core::{future::poll_fn, task::Poll};
 use std::collections::HashMap;
@@ -32,23 +32,6 @@ pub(super) struct Asked {
     pub(super) again: bool,
 }
 
-/// What was decided of further channels.
-pub(super) enum Further {
-    /// Nothing: what there is to send is not worth more than one, as far as that is known.
-    Undecided,
-    /// One was asked for. If the server allows it, so many others are asked for.
-    Trying(usize),
-    /// There are no more than there are, and those that were asked for.
-    Decided,
-}
-
-impl Further {
-    /// For a transfer that may use so many channels.
-    pub(super) const fn of(channels: usize) -> Self {
-        if channels > 1 { Self::Undecided } else { Self::Decided }
-    }
-}
-
 impl Lane {
     pub(super) fn new(sftp: Sftp) -> Self {
         Self { ticket: sftp.engine.ticket(), sftp, asked: HashMap::new() }
@@ -58,7 +41,9 @@ impl Lane {
 impl Sending {
     /// Decides how many channels it is worth, from what is known of the link and the files.
     pub(super) fn decide(&mut self) {
-        let Further::Undecided = self.further else { return };
+        if self.decided {
+            return;
+        }
         let Some(lane) = self.lanes.first() else { return };
         let left = self.account.meter.total.saturating_sub(self.account.meter.done);
         let measured = self.plan.measured();
@@ -70,26 +55,22 @@ impl Sending {
         let rate = measured.map(|(_, rate)| rate).filter(|rate| *rate > 0);
         let window = lane.sftp.engine.window();
         let Some(window) = window.filter(|_| lane.sftp.client.is_some()) else {
-            self.further = Further::Decided;
+            self.decided = true;
             return;
         };
         let wanted = lanes_wanted(round_trip, window, rate, left).min(self.settings.channels);
-        if let Some(rest) = wanted.checked_sub(2) {
-            self.further = Further::Trying(rest);
-            self.open_lane();
+        if wanted > 1 {
+            self.decided = true;
+            (1..wanted).for_each(|_| self.open_lane());
         }
     }
 
     /// Takes a channel that was asked for. A server that allows no further one gets along with those
     /// that are there, and is not asked again.
     pub(super) fn on_lane(&mut self, opened: Option<Sftp>) {
-        let further = core::mem::replace(&mut self.further, Further::Decided);
         let Some(sftp) = opened else { return };
         self.lanes.push(Lane::new(sftp));
         self.plan.add_lane();
-        if let Further::Trying(rest) = further {
-            (0..rest).for_each(|_| self.open_lane());
-        }
     }
 
     /// Asks for a further channel.

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 
 use self::{
     entry::{Entry, active},
-    lanes::{Further, Lane, reply},
+    lanes::{Lane, reply},
 };
 use super::{
     Clock, Report, TOP,
@@ -50,7 +50,8 @@ pub(super) struct Sending {
     lanes: Vec<Lane>,
     /// Further channels that are being opened.
     opening: JoinSet<Result<Sftp, Error>>,
-    further: Further,
+    /// Whether it was decided how many channels there shall be.
+    decided: bool,
     entries: HashMap<Item, Entry>,
     /// What was loaded and not sent.
     loaded: HashMap<(Item, u64), Bytes>,
@@ -77,7 +78,7 @@ impl Sending {
             ),
             lanes: vec![Lane::new(sftp)],
             opening: JoinSet::new(),
-            further: Further::of(settings.channels),
+            decided: settings.channels <= 1,
             entries: HashMap::new(),
             loaded: HashMap::new(),
             spare: Vec::new(),
