@@ -15,7 +15,7 @@ use crate::server::{Kind, Server};
 use crate::site::{Site, Sizes, stdout};
 use crate::work::{Place, Work};
 
-/// Who needs longer for a run is run once.
+/// Who needs longer for two runs is not run again.
 const LONG: f64 = 3.0;
 
 /// Everything that the rows share.
@@ -124,7 +124,7 @@ impl Bench {
             contestants.into_iter().partition(|contestant| row.waits(contestant.peer.name));
         for run in 0..self.runs {
             for contestant in &mut contestants {
-                let slow = contestant.samples.first().is_some_and(|sample| sample.wall > LONG);
+                let slow = contestant.is_slow();
                 if !slow && contestant.failed.is_none() {
                     let done = self.run(row, contestant, run == 0, true);
                     contestant.take(row, done);
@@ -203,6 +203,11 @@ impl Bench {
 }
 
 impl Contestant<'_> {
+    /// Whether more runs are not worth their time. One long run may be the machine's fault.
+    fn is_slow(&self) -> bool {
+        self.samples.len() > 1 && self.samples.iter().all(|sample| sample.wall > LONG)
+    }
+
     /// Notes how a run went, and says it.
     fn take(&mut self, row: &Row, done: Done<Sample>) {
         match done {

@@ -442,12 +442,20 @@ async fn an_sftp_reply_is_not_lost_on_a_task_that_stopped_waiting() {
 async fn a_server_without_sftp_says_so() {
     let server = Embedded::start_without_sftp().await;
     let ssh = server.connect().await;
-    match timeout(PATIENCE, ssh.open_sftp()).await.unwrap().unwrap_err() {
+    let refused = |error| match error {
         Error::Channel(error) => {
             assert!(matches!(*error, ChannelError::RequestRefused("subsystem")), "{error}");
         }
         other => panic!("{other}"),
-    }
+    };
+    refused(timeout(PATIENCE, ssh.open_sftp()).await.unwrap().unwrap_err());
+    // Who does not wait for the start hears of it from the first operation.
+    let sftp = ssh.open_sftp_ahead().await.unwrap();
+    let operation = timeout(PATIENCE, sftp.metadata("/")).await.unwrap().unwrap_err();
+    assert!(operation.to_string().contains("subsystem"), "{operation}");
+    refused(sftp.begun().await.unwrap_err());
+    timeout(PATIENCE, sftp.get("/file", "/nowhere/file")).await.unwrap().unwrap_err();
+    timeout(PATIENCE, sftp.rename("/a", "/b")).await.unwrap().unwrap_err();
     assert_eq!(ssh.exec("echo fine").await.unwrap().stdout, b"fine\n");
 }
 

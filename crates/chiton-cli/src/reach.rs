@@ -154,7 +154,7 @@ impl Reach {
         }
         let (client, target) = self.connect(to).await?;
         let sftp = if subsystem.is_none() {
-            client.open_sftp().await
+            client.open_sftp_ahead().await
         } else {
             let command = match name.to_str() {
                 Some(text) if !is_command => client.subsystem(text),
@@ -281,16 +281,20 @@ impl Other {
         }
     }
 
-    /// Comes back when the connection has ended. Of a program, its pipes tell.
-    pub(crate) fn closed(&self) -> impl Future<Output = ()> + 'static {
-        let client = match self {
-            Self::Connection { client, .. } => Some(client.clone()),
-            Self::Program { .. } => None,
+    /// Comes back when the connection has ended, or the session turns out not to begin. Of a
+    /// program, its pipes tell.
+    pub(crate) fn closed(&self, sftp: &Sftp) -> impl Future<Output = ()> + 'static {
+        let (sftp, client) = match self {
+            Self::Connection { client, .. } => (Some(sftp.clone()), Some(client.clone())),
+            Self::Program { .. } => (None, None),
         };
         async move {
-            match client {
-                Some(client) => drop(client.closed().await),
-                None => core::future::pending().await,
+            let (Some(sftp), Some(client)) = (sftp, client) else {
+                return core::future::pending().await;
+            };
+            tokio::select! {
+                Err(_) = sftp.begun() => {}
+                _ = client.closed() => {}
             }
         }
     }
@@ -304,10 +308,13 @@ impl Other {
         }
         sftp.ended()?;
         Some(match self {
-            Self::Connection { target, .. } => Failure::new(format_args!(
-                "{} port {}: the server has ended the SFTP session",
-                target.host, target.port
-            )),
+            Self::Connection { target, .. } => match sftp.begun().await {
+                Ok(()) => Failure::new(format_args!(
+                    "{} port {}: the server has ended the SFTP session",
+                    target.host, target.port
+                )),
+                Err(error) => Failure::new(advice::explain(&error, Some(target))),
+            },
             Self::Program { .. } => self.explain_end(&chiton::Error::Closed).await,
         })
     }

@@ -45,6 +45,26 @@ async fn whole_files_are_read_and_written(peer: &Peer) {
     }
 }
 
+/// What is asked before the session has begun is answered like everything else.
+async fn a_session_may_be_used_before_it_has_begun(peer: &Peer) {
+    let client = connect(Sshd::shared(peer)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (remote, copy, local) = (name(&folder, "a"), name(&folder, "b"), folder.path().join("c"));
+    let bytes = noise(1_000_000);
+    std::fs::write(&remote, &bytes).unwrap();
+    let sftp = client.open_sftp_ahead().await.unwrap();
+    sftp.get(remote.as_str(), &local).await.unwrap();
+    assert!(std::fs::read(&local).unwrap() == bytes);
+    let sftp = client.open_sftp_ahead().await.unwrap();
+    sftp.put(&local, copy.as_str()).await.unwrap();
+    assert!(std::fs::read(&copy).unwrap() == bytes);
+    // Over a file that is there, which only the extension can do.
+    let sftp = client.open_sftp_ahead().await.unwrap();
+    sftp.rename(copy.as_str(), remote.as_str()).await.unwrap();
+    drop(client.open_sftp_ahead().await.unwrap());
+    assert_eq!(client.exec("echo fine").await.unwrap().stdout, b"fine\n");
+}
+
 async fn files_are_read_written_and_sought_in(peer: &Peer) {
     let (_client, sftp, folder) = start(peer).await;
     let path = name(&folder, "file");
@@ -249,6 +269,7 @@ async fn errors_say_what_and_where(peer: &Peer) {
 
 against_each_peer!(
     whole_files_are_read_and_written,
+    a_session_may_be_used_before_it_has_begun,
     files_are_read_written_and_sought_in,
     directories_are_made_listed_and_removed,
     attributes_are_read_and_set,

@@ -4,9 +4,9 @@
 mod link;
 mod server;
 
-use std::time::Duration;
+use std::{fs, path::PathBuf, time::Duration};
 
-use chiton::{Auth, Client, HostKeys};
+use chiton::{Auth, Client, HostKeys, sftp::Extension};
 use chiton_tests::keys::Keys;
 use link::Link;
 use ssh_crypto::rng::SeededRng;
@@ -40,18 +40,22 @@ struct Plan {
     auth: Auth,
     /// Bytes after which the client renews the keys.
     rekey_after: u64,
+    /// What the server's SFTP serves.
+    folder: PathBuf,
 }
 
 impl Plan {
     fn new(link: Link) -> Self {
         let auth = Auth::key(key(2));
-        Self { link, server: Config::default(), guess: false, auth, rekey_after: 1 << 30 }
+        let (server, folder) = (Config::default(), PathBuf::new());
+        Self { link, server, guess: false, auth, rekey_after: 1 << 30, folder }
     }
 
     async fn connect(self) -> (Client, JoinHandle<usize>) {
         let host_key = key(1);
         let (ours, theirs) = self.link.lay();
-        let server = tokio::spawn(server::serve(theirs, self.server, host_key.clone()));
+        let server =
+            tokio::spawn(server::serve(theirs, self.server, host_key.clone(), self.folder));
         let mut builder = Client::builder("host", 22)
             .user("alice")
             .host_keys(HostKeys::exactly(host_key.public().clone()))
@@ -121,6 +125,52 @@ async fn a_further_command_takes_two_and_many_at_once_no_more() {
     for task in all.collect::<Vec<_>>() {
         task.await.unwrap();
     }
+    assert_eq!(round_trips(start), 2.0);
+}
+
+/// What moving a small file takes after the login, up and down, in round trips. Without a thread,
+/// since paused time stands still as long as there is one.
+async fn a_file_each_way(ahead: bool) -> (f64, f64) {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let local = here.path().join("file");
+    fs::write(&local, [7; 100]).unwrap();
+    let open = async || {
+        let plan = Plan { folder: there.path().to_owned(), ..Plan::new(LONG) };
+        let (ssh, _server) = plan.connect().await;
+        let start = Instant::now();
+        let sftp = if ahead { ssh.open_sftp_ahead().await } else { ssh.open_sftp().await };
+        (sftp.unwrap(), start)
+    };
+    let (sftp, start) = open().await;
+    assert_eq!(sftp.put(&local, "/file").on_this_thread(true).await.unwrap(), 100);
+    let up = round_trips(start);
+    let (sftp, start) = open().await;
+    let get = sftp.get("/file", here.path().join("back")).on_this_thread(true);
+    assert_eq!(get.await.unwrap(), 100);
+    (up, round_trips(start))
+}
+
+/// Channel; subsystem with INIT and the limits; OPEN; READ, or WRITE with CLOSE right behind. A
+/// download begun ahead asks for its file together with INIT.
+#[tokio::test(start_paused = true)]
+async fn a_small_file_takes_four_round_trips_after_the_login_and_three_down_ahead() {
+    assert_eq!(a_file_each_way(false).await, (4.0, 4.0));
+    assert_eq!(a_file_each_way(true).await, (4.0, 3.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_ahead_is_answered_with_the_start_of_the_session() {
+    let there = tempfile::tempdir().unwrap();
+    let plan = Plan { folder: there.path().to_owned(), ..Plan::new(LONG) };
+    let (ssh, _server) = plan.connect().await;
+    let start = Instant::now();
+    let sftp = ssh.open_sftp_ahead().await.unwrap();
+    assert_eq!(round_trips(start), 1.0);
+    assert!(!sftp.has(Extension::PosixRename), "not known yet");
+    assert!(sftp.metadata("/").await.unwrap().is_dir());
+    assert_eq!(round_trips(start), 2.0);
+    sftp.begun().await.unwrap();
+    assert!(sftp.has(Extension::PosixRename));
     assert_eq!(round_trips(start), 2.0);
 }
 

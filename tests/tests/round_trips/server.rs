@@ -1,8 +1,12 @@
 //! A server that answers at once: what takes time is the link alone.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
-use chiton::session::{Session, SessionEvent};
+use chiton::{
+    server::fs::Root,
+    session::{Session, SessionEvent},
+};
+use sftp::server::{Config as SftpConfig, Server as SftpServer};
 use ssh_auth::{method::Method, server::MethodSet};
 use ssh_connection::{ChannelId, MuxEvent, Read, Request, Stream};
 use ssh_crypto::rng::SeededRng;
@@ -25,13 +29,21 @@ struct Server {
     inbound: Inbound,
     began: Instant,
     commands: Commands,
+    /// What SFTP serves.
+    folder: PathBuf,
+    sftp: HashMap<ChannelId, SftpServer<Root>>,
     rekeys: usize,
 }
 
 /// Serves one client to its end. Says how often keys were exchanged after the first time.
 ///
 /// As OpenSSH's server, it says nothing before the client has identified itself.
-pub async fn serve(mut stream: DuplexStream, mut config: Config, host_key: PrivateKey) -> usize {
+pub async fn serve(
+    mut stream: DuplexStream,
+    mut config: Config,
+    host_key: PrivateKey,
+    folder: PathBuf,
+) -> usize {
     config.host_keys = vec![host_key];
     let (session, inbound) = Session::server(
         Arc::new(config),
@@ -42,11 +54,13 @@ pub async fn serve(mut stream: DuplexStream, mut config: Config, host_key: Priva
         Time::ZERO,
     );
     let began = Instant::now();
-    let mut server = Server { session, inbound, began, commands: HashMap::new(), rekeys: 0 };
+    let (commands, sftp) = (HashMap::new(), HashMap::new());
+    let mut server = Server { session, inbound, began, commands, folder, sftp, rekeys: 0 };
     while let Ok(1..) = stream.read_buf(server.inbound.buffer()).await {
         server.receive();
         loop {
             server.run_commands();
+            server.run_sftp();
             let mut out = Vec::new();
             server.session.take_output(&mut out);
             if out.is_empty() {
@@ -100,7 +114,15 @@ impl Server {
                     self.commands.insert(id, writes);
                     mux.reply(token.unwrap(), true, out);
                 }
-                MuxEvent::Closed(id) => mux.release(id, out),
+                MuxEvent::Request(id, Request::Subsystem(_), token) => {
+                    let root = Root::open(&self.folder).unwrap();
+                    self.sftp.insert(id, SftpServer::new(root, &SftpConfig::default()));
+                    mux.reply(token.unwrap(), true, out);
+                }
+                MuxEvent::Closed(id) => {
+                    self.sftp.remove(&id);
+                    mux.release(id, out);
+                }
                 _ => {}
             }
         }
@@ -139,5 +161,28 @@ impl Server {
             }
             !ended
         });
+    }
+
+    /// Answers what has come; a window holds every answer that is asked for here.
+    fn run_sftp(&mut self) {
+        let now = self.now();
+        let Some((mux, out)) = self.session.connection() else { return };
+        let mut buffer = vec![0; 64 * 1024];
+        for (id, server) in &mut self.sftp {
+            let mut answers = Vec::new();
+            while let Read::Data(n) = mux.read(*id, Stream::Data, &mut buffer, now, out) {
+                let mut rest = &buffer[..n];
+                while !rest.is_empty() {
+                    let taken = server.feed(rest, &mut answers).unwrap();
+                    rest = &rest[taken..];
+                }
+            }
+            let mut left = &answers[..];
+            while !left.is_empty() {
+                let n = mux.write(*id, Stream::Data, &[left], out).unwrap();
+                assert!(n > 0, "the window is full");
+                left = &left[n..];
+            }
+        }
     }
 }

@@ -65,6 +65,16 @@ impl Session {
         Ok(slot.insert(session))
     }
 
+    /// Copies something, as long as there is a session. Says what went wrong with it; what became of
+    /// the session is for [`Self::check`].
+    pub(super) async fn told(&self, work: impl Future<Output = Result<bool>>) -> bool {
+        tokio::select! {
+            biased;
+            () = self.other.closed(&self.remote.sftp) => false,
+            done = work => told(done),
+        }
+    }
+
     /// Nothing works any more once the connection is gone.
     pub(super) async fn check(&mut self) -> Result<()> {
         match self.other.lost(&self.remote.sftp).await {
@@ -87,6 +97,11 @@ impl Session {
     /// The path that an operand stands for: one that begins with `~` is somebody's home.
     pub(super) async fn path(&self, path: &[u8]) -> Result<Vec<u8>> {
         let sftp = &self.remote.sftp;
+        if let [b'~', user, ..] = path
+            && *user != b'/'
+        {
+            sftp.begun().await.map_err(explain)?;
+        }
         match path {
             b"" | b"~" | b"~/" => Ok(b".".to_vec()),
             [b'~', b'/', rest @ ..] => Ok(rest.to_vec()),

@@ -224,7 +224,7 @@ async fn to_local(settings: &Settings, sources: Vec<Place>, target: &Path) -> Re
             }
             Place::Remote { host, path } => {
                 let session = Session::keep(&mut session, settings, &host).await?;
-                told(session.download(&path, target).await)
+                session.told(session.download(&path, target)).await
             }
         };
         if let Some(session) = &mut session {
@@ -269,7 +269,7 @@ async fn to_remote(
         complete &= rcp::upload(settings, &locals, host, path, several).await?;
     } else if !locals.is_empty() {
         let session = Session::keep(&mut here, settings, host).await?;
-        complete &= told(session.upload(&locals, path, several).await);
+        complete &= session.told(session.upload(&locals, path, several)).await;
         session.check().await?;
     }
     end(here).await;

@@ -399,7 +399,7 @@ impl Session {
     async fn carry_out(&mut self, command: Command) -> Outcome {
         // A program on this side is not left alone with the terminal.
         let local = matches!(command, Command::Shell(_) | Command::Lls(_));
-        let closed = self.other.closed();
+        let closed = self.other.closed(&self.interpreter.remote.sftp);
         let work = self.interpreter.run(command);
         if local {
             return work.await;

@@ -220,7 +220,7 @@ impl Transfers<'_> {
             .progress(move |Done { done, total, .. }| shown.update(done, total))
             .report();
         let local = Where { from: remote, to: local };
-        let mut partial = Partial::new(show_path(local.to), again);
+        let mut partial = Partial::new(show_path(local.to), again, &monitor);
         let report = self.watched(get, &monitor, &bar, |event| match event.state {
             FileState::Directory => Some(format!("Retrieving {}", show(event.remote.as_bytes()))),
             FileState::Started { .. } => {
@@ -260,7 +260,7 @@ impl Transfers<'_> {
             .monitor(&monitor)
             .progress(move |Done { done, total, .. }| moving.update(done, total))
             .report();
-        let partial = Partial::new(format!("remote {}", show(remote)), again);
+        let partial = Partial::new(format!("remote {}", show(remote)), again, &monitor);
         let report = self.watched(put, &monitor, &bar, |event| match event.state {
             FileState::Directory => Some(format!("Entering {}", show_path(&event.local))),
             FileState::Started { .. } => {
@@ -372,12 +372,13 @@ struct Partial {
     file: String,
     /// The command that goes on with it.
     again: Option<&'static str>,
+    monitor: Monitor,
     told: bool,
 }
 
 impl Partial {
-    fn new(file: String, again: Option<&'static str>) -> Self {
-        Self { file, again, told: false }
+    fn new(file: String, again: Option<&'static str>, monitor: &Monitor) -> Self {
+        Self { file, again, monitor: monitor.clone(), told: false }
     }
 
     fn advice(&self) -> String {
@@ -412,7 +413,8 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        if !self.told {
+        let begun = self.monitor.progress().files > 0;
+        if begun && !self.told {
             say!(Error, "{} is incomplete{}.", self.file, self.advice());
         }
     }
@@ -424,7 +426,7 @@ mod tests {
 
     #[test]
     fn a_transfer_that_failed_says_what_is_left() {
-        let mut partial = Partial::new("f".into(), Some("reget"));
+        let mut partial = Partial::new("f".into(), Some("reget"), &Monitor::new());
         partial.told = true;
         let line = partial.explain(Error::Closed, "f").to_string();
         assert!(!line.contains("incomplete"), "{line}");

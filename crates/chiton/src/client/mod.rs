@@ -122,7 +122,26 @@ impl Client {
     /// # Cancel safety
     /// Dropping the future closes the channel again.
     pub async fn open_sftp(&self) -> Result<Sftp, Error> {
-        Sftp::open(self, &self.connection, None).await
+        let sftp = self.open_sftp_ahead().await?;
+        sftp.begun().await?;
+        Ok(sftp)
+    }
+
+    /// Starts an SFTP session, and does not wait until the server has begun it: on a long link the
+    /// first operation so comes a round trip sooner. That the server has no SFTP is then told by
+    /// [`Sftp::begun`], and by the operations, which fail. Until then nobody knows what the
+    /// server offers ([`Sftp::has`]); operations that need to know wait for it.
+    ///
+    /// It waits all the same with servers other than OpenSSH's and ours, since not every one takes
+    /// requests before it has answered the first.
+    ///
+    /// # Errors
+    /// The server allows no further channel, or the connection ends.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the channel again.
+    pub async fn open_sftp_ahead(&self) -> Result<Sftp, Error> {
+        Sftp::open_ahead(self, &self.connection, None).await
     }
 
     /// True if both are handles on one connection.
@@ -130,9 +149,10 @@ impl Client {
         Arc::ptr_eq(&self.connection, &other.connection)
     }
 
-    /// Starts a further SFTP session with a server that has told its limits.
+    /// Starts a further SFTP session with a server that has told its limits, as
+    /// [`open_sftp_ahead`](Self::open_sftp_ahead).
     pub(crate) async fn open_sftp_as(&self, limits: sftp::Limits) -> Result<Sftp, Error> {
-        Sftp::open(self, &self.connection, Some(limits)).await
+        Sftp::open_ahead(self, &self.connection, Some(limits)).await
     }
 
     /// What the two sides agreed on in the last key exchange.

@@ -87,6 +87,8 @@ pub(crate) struct Driver<S> {
     wakers: Vec<Waker>,
     out: Vec<u8>,
     written: usize,
+    /// Bytes written since the last read.
+    written_since_read: usize,
     timer: Pin<Box<Sleep>>,
     timer_at: Option<Instant>,
     keepalive: Option<KeepAlive>,
@@ -113,6 +115,7 @@ impl<S: Socket> Driver<S> {
             wakers: Vec::new(),
             out: Vec::new(),
             written: 0,
+            written_since_read: 0,
             timer: Box::pin(tokio::time::sleep_until(now)),
             timer_at: None,
             keepalive,
@@ -180,6 +183,7 @@ impl<S: Socket> Driver<S> {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(n)) => {
                     self.written = self.written.saturating_add(n);
+                    self.written_since_read = self.written_since_read.saturating_add(n);
                     moved = true;
                 }
                 Poll::Ready(Err(error)) => return Err(error),
@@ -216,7 +220,7 @@ impl<S: Socket> Driver<S> {
         if n == 0 {
             return Poll::Ready(Err(Ended::Socket(None)));
         }
-        self.socket.after_read(n);
+        self.socket.after_read(n, core::mem::take(&mut self.written_since_read));
         self.last_heard = Instant::now();
         self.missed = 0;
         Poll::Ready(self.handle_received())

@@ -11,21 +11,23 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A read of fewer bytes than this is part of a small exchange, in which the peer waits for our
-/// acknowledgement; larger ones are bulk, in which the kernel knows best.
-const SMALL_READ: usize = 16 * 1024;
+/// Fewer bytes than this, in either direction, are part of a small exchange, in which the peer waits
+/// for our acknowledgement; more are bulk, in which the kernel knows best.
+const SMALL: usize = 16 * 1024;
 
 /// A byte stream to the peer.
 pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + Send {
-    /// Called after `n` bytes were read.
-    fn after_read(&self, _n: usize) {}
+    /// Called after `read` bytes were read, since the last time `written` bytes had been written.
+    fn after_read(&self, _read: usize, _written: usize) {}
 }
 
 impl Socket for TcpStream {
     /// Linux falls back to delayed acknowledgements by itself; in small exchanges each of them
-    /// costs the peer up to 40 ms if it has Nagle's algorithm on.
-    fn after_read(&self, n: usize) {
-        if n < SMALL_READ {
+    /// costs the peer up to 40 ms if it has Nagle's algorithm on. What is written acknowledges as
+    /// well: in an upload each reply would cost a system call and a packet for nothing, which is
+    /// 7 % of its CPU time.
+    fn after_read(&self, read: usize, written: usize) {
+        if read < SMALL && written < SMALL {
             #[cfg(target_os = "linux")]
             rustix::net::sockopt::set_tcp_quickack(self, true).ok();
         }

@@ -76,6 +76,7 @@ impl Sftp {
             options = options.mode(permissions.mode());
         }
         let mut target = options.open(self, &to).await?;
+        self.begun().await?;
         let copied = if self.has(Extension::CopyData) {
             copy_there(&source, attrs.size.unwrap_or(0), &target).await?
         } else {

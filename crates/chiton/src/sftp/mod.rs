@@ -9,6 +9,7 @@ mod glob;
 mod hostile;
 mod link;
 mod path;
+mod start;
 #[cfg(test)]
 mod testing;
 mod transfer;
@@ -24,6 +25,7 @@ pub use content::MAX_CONTENT;
 pub use dir::{DirEntry, ReadDir};
 pub use file::{File, OpenOptions};
 pub use path::RemotePath;
+pub use start::START_TIMEOUT;
 pub use transfer::{
     Existing, FileEvent, FileProgress, FileState, Folder, Get, Links, Monitor, Progress, Put,
     Report, Resume, SkipReason, Skipped, Verify,
@@ -32,27 +34,16 @@ pub use transfer::{
 use core::time::Duration;
 use std::{path::PathBuf, sync::Arc};
 
-use sftp::{
-    Limits,
-    client::{Client as Codec, Handle, RequestId, Response},
-    limits::MAX_IDS,
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::Instant,
-};
-
 use crate::{
     Client,
-    channel::Channel,
-    driver::Connection,
     error::{Error, SftpError, SftpErrorKind},
 };
 use engine::Engine;
-use link::Link;
-
-/// How long a server may be silent when a session begins: it has a program to start.
-pub const START_TIMEOUT: Duration = Duration::from_secs(60);
+use sftp::{
+    client::{Client as Codec, Handle, RequestId, Response},
+    limits::MAX_IDS,
+};
+use start::Beginning;
 
 /// An SFTP session (version 3, with OpenSSH's extensions where the server has them).
 ///
@@ -67,39 +58,11 @@ pub struct Sftp {
     engine: Arc<Engine>,
     /// Keeps the connection open.
     client: Option<Client>,
+    /// How the start went, if it was not waited for.
+    beginning: Option<Arc<Beginning>>,
 }
 
 impl Sftp {
-    /// Opens a session; a further one takes what the server accepts from the first.
-    pub(crate) async fn open(
-        client: &Client,
-        connection: &Arc<Connection>,
-        limits: Option<Limits>,
-    ) -> Result<Self, Error> {
-        let channel = Arc::new(Channel::open_session(connection).await?);
-        channel.discard(ssh_connection::Stream::Stderr);
-        let engine = Engine::new(Link::Channel(Arc::clone(&channel)));
-        let sftp = Self { engine, client: Some(client.clone()) };
-        // INIT travels right behind the request for the subsystem: a server that refuses it never
-        // looks at the data, and one that does not saves a round trip.
-        let request = [("subsystem", ssh_connection::Request::Subsystem("sftp".into()))];
-        tokio::try_join!(channel.ask(&request), sftp.start(limits))?;
-        Ok(sftp)
-    }
-
-    /// Speaks SFTP over any stream of bytes: the pipes of a local `sftp-server` or of somebody
-    /// else's `ssh -s host sftp` (join them with [`tokio::io::join`]), a TLS connection, a socket.
-    ///
-    /// The stream ends with the last handle on the session.
-    ///
-    /// # Errors
-    /// A stream that ends, fails, or speaks something else.
-    pub async fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Result<Self, Error> {
-        let sftp = Self { engine: Engine::new(Link::stream(stream)), client: None };
-        sftp.start(None).await?;
-        Ok(sftp)
-    }
-
     /// Why the session has ended, if it has: every operation fails from then on. It is noticed
     /// while some operation waits.
     #[must_use]
@@ -118,46 +81,8 @@ impl Sftp {
         self.engine.set_request_timeout(limit.into());
     }
 
-    async fn start(&self, limits: Option<Limits>) -> Result<(), Error> {
-        self.engine.set_request_timeout(Some(START_TIMEOUT));
-        let ticket = self.engine.ticket();
-        let start = async {
-            let began = Instant::now();
-            ticket.send(Codec::start)?;
-            // These answer every extension that they do not know; of others that is not known.
-            let ahead = limits.is_none() && self.is_known_server();
-            if ahead {
-                ticket.send(Codec::ask_limits)?;
-            }
-            ticket.reply().await?;
-            let mut round_trip = began.elapsed();
-            if let Some(limits) = limits {
-                self.engine.assume_limits(limits);
-            } else if ahead {
-                ticket.reply().await?;
-            } else if self.has(Extension::Limits) {
-                let began = Instant::now();
-                ticket.send(Codec::ask_limits)?;
-                // A server that offers them and then has none leaves the draft's.
-                ticket.reply().await?;
-                // The first answer had to wait for a program to be started.
-                round_trip = round_trip.min(began.elapsed());
-            }
-            self.engine.note_round_trip(round_trip);
-            self.engine.set_request_timeout(None);
-            Ok(())
-        };
-        start.await.map_err(|kind| error("start", &[], kind))
-    }
-
-    /// True for servers whose habits are known, by what they call themselves.
-    fn is_known_server(&self) -> bool {
-        let name = self.client.as_ref().and_then(Client::server_identification);
-        let name = name.map(|name| name.to_string()).unwrap_or_default();
-        ["SSH-2.0-OpenSSH_", "SSH-2.0-chiton"].iter().any(|known| name.starts_with(known))
-    }
-
-    /// True if the server offers the extension.
+    /// True if the server offers the extension; false as well before the session has
+    /// [`begun`](Self::begun).
     #[must_use]
     pub fn has(&self, extension: Extension) -> bool {
         self.engine
@@ -269,6 +194,7 @@ impl Sftp {
         to: impl Into<RemotePath>,
     ) -> Result<(), Error> {
         let (from, to) = (from.into(), to.into());
+        self.begun().await?;
         let posix = self.has(Extension::PosixRename);
         self.act("rename", &from, |client, out| {
             if posix {
@@ -322,7 +248,7 @@ impl Sftp {
         new: impl Into<RemotePath>,
     ) -> Result<(), Error> {
         let (existing, new) = (existing.into(), new.into());
-        self.need(Extension::HardLink, "hard_link", &existing)?;
+        self.need(Extension::HardLink, "hard_link", &existing).await?;
         self.act("hard_link", &existing, |client, out| {
             client.hardlink(existing.as_bytes(), new.as_bytes(), out)
         })
@@ -355,7 +281,7 @@ impl Sftp {
     /// The server's answer, a server without the extension, or the end of the connection.
     pub async fn statvfs(&self, path: impl Into<RemotePath>) -> Result<StatVfs, Error> {
         let path = path.into();
-        self.need(Extension::StatVfs, "statvfs", &path)?;
+        self.need(Extension::StatVfs, "statvfs", &path).await?;
         let reply = self.ask(|client, out| client.statvfs(path.as_bytes(), out)).await;
         reply
             .and_then(|reply| match reply {
@@ -376,7 +302,7 @@ impl Sftp {
         attrs: &Attrs,
     ) -> Result<(), Error> {
         let path = path.into();
-        self.need(Extension::Lsetstat, "set_symlink_attrs", &path)?;
+        self.need(Extension::Lsetstat, "set_symlink_attrs", &path).await?;
         self.act("set_symlink_attrs", &path, |client, out| {
             client.lsetstat(path.as_bytes(), attrs, out)
         })
@@ -390,7 +316,7 @@ impl Sftp {
     /// The server's answer, a server without the extension, or the end of the connection.
     pub async fn expand_path(&self, path: impl Into<RemotePath>) -> Result<RemotePath, Error> {
         let path = path.into();
-        self.need(Extension::ExpandPath, "expand_path", &path)?;
+        self.need(Extension::ExpandPath, "expand_path", &path).await?;
         let reply = self.ask(|client, out| client.expand_path(path.as_bytes(), out)).await;
         reply.and_then(expect_path).map_err(|kind| error("expand_path", path.as_bytes(), kind))
     }
@@ -402,7 +328,7 @@ impl Sftp {
     /// the extension, or the end of the connection.
     pub async fn home_directory(&self, user: &str) -> Result<RemotePath, Error> {
         let name = RemotePath::from(user);
-        self.need(Extension::HomeDirectory, "home_directory", &name)?;
+        self.need(Extension::HomeDirectory, "home_directory", &name).await?;
         let reply = self.ask(|client, out| client.home_directory(user.as_bytes(), out)).await;
         reply.and_then(expect_path).map_err(|kind| error("home_directory", user.as_bytes(), kind))
     }
@@ -413,7 +339,7 @@ impl Sftp {
     /// # Errors
     /// The server's answer, a server without the extension, or the end of the connection.
     pub async fn names_by_id(&self, users: &[u32], groups: &[u32]) -> Result<IdNames, Error> {
-        self.need(Extension::UsersGroupsById, "names_by_id", &RemotePath::from(""))?;
+        self.need(Extension::UsersGroupsById, "names_by_id", &RemotePath::from("")).await?;
         let mut names = IdNames::default();
         let requests = (users.chunks(MAX_IDS).map(|users| (users, &[][..])))
             .chain(groups.chunks(MAX_IDS).map(|groups| (&[][..], groups)));
@@ -430,12 +356,13 @@ impl Sftp {
         Ok(names)
     }
 
-    fn need(
+    async fn need(
         &self,
         extension: Extension,
         operation: &'static str,
         path: &RemotePath,
     ) -> Result<(), Error> {
+        self.begun().await?;
         if self.has(extension) {
             return Ok(());
         }

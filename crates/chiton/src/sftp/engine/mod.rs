@@ -218,6 +218,11 @@ impl Engine {
         }
     }
 
+    /// Lets nothing work any more.
+    pub(super) fn give_up(&self, why: SftpErrorKind) {
+        self.with(|state| state.end(why));
+    }
+
     /// Why nothing works any more, if so.
     pub(super) fn ended(&self) -> Option<SftpErrorKind> {
         self.with(|state| state.ended.clone())

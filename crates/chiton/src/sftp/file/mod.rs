@@ -152,7 +152,7 @@ impl File {
     /// A write failed, the server cannot say (it does not offer the extension), its answer, or the
     /// end of the connection.
     pub async fn sync_all(&mut self) -> Result<(), Error> {
-        self.sftp.need(Extension::Fsync, "sync_all", &self.path)?;
+        self.sftp.need(Extension::Fsync, "sync_all", &self.path).await?;
         let settle = async {
             poll_fn(|cx| self.poll_settle(cx)).await?;
             self.handle().await
@@ -226,7 +226,7 @@ impl File {
         target: &Self,
         target_offset: u64,
     ) -> Result<(), Error> {
-        self.sftp.need(Extension::CopyData, "copy", &self.path)?;
+        self.sftp.need(Extension::CopyData, "copy", &self.path).await?;
         // 0 means everything on the wire.
         if len == Some(0) {
             return Ok(());

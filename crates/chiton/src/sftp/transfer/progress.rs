@@ -269,6 +269,8 @@ pub(super) struct Meter {
     began: Instant,
     /// When it was last brought up to date, and what was done by then.
     last: Option<(Instant, u64)>,
+    /// How many files were known by then.
+    last_files: u64,
     rate: f64,
     pub(super) done: u64,
     /// What was there before.
@@ -286,6 +288,7 @@ impl Meter {
             monitor,
             began: Instant::now(),
             last: None,
+            last_files: 0,
             rate: 0.0,
             done: 0,
             skipped: 0,
@@ -296,11 +299,12 @@ impl Meter {
         }
     }
 
-    /// Brings up to date what can be seen, unless that was done a moment ago.
+    /// Brings up to date what can be seen, unless that was done a moment ago. That there is a file
+    /// at all is shown at once.
     pub(super) fn update(&mut self, active: impl FnOnce() -> Vec<FileProgress>) {
         let now = Instant::now();
         let recent = self.last.is_some_and(|(at, _)| now.duration_since(at) < INTERVAL);
-        if !recent {
+        if !recent || (self.last_files == 0 && self.files > 0) {
             self.show(now, active(), false);
         }
     }
@@ -332,7 +336,7 @@ impl Meter {
             self.rate += weight * (moved / took - self.rate);
         }
         let done = self.done.saturating_add(self.skipped);
-        self.last = Some((now, done));
+        (self.last, self.last_files) = (Some((now, done)), self.files);
         let total = (self.unknown == 0).then_some(self.total.max(done));
         let rate = self.rate as u64;
         let left = total.and_then(|total| total.saturating_sub(done).checked_div(rate));

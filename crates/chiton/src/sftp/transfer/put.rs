@@ -54,6 +54,8 @@ impl Put {
         let Self { sftp, local, remote, settings, tell } = self;
         let seen = settings.monitor.watch();
         let shown = tell.map(|tell| tokio::spawn(report_to(seen, tell)));
+        // If there is no session, the first request says why.
+        sftp.begun().await.ok();
         let report = Sending::new(sftp, settings).run(local, remote).await;
         if let Some(shown) = shown {
             // A closure that panics does not fail the transfer.

@@ -75,8 +75,6 @@ pub(super) struct Fetch {
 
 impl Fetch {
     pub(super) fn new(sftp: Sftp, settings: Settings) -> Self {
-        let limits = sftp.engine.client(|client| client.limits());
-        let options = settings.planned(&sftp, limits.max_read);
         sftp.engine.expect_data();
         let manner = Manner {
             atomic: settings.atomic,
@@ -87,7 +85,7 @@ impl Fetch {
         };
         Self {
             ticket: sftp.engine.ticket(),
-            plan: Gets::new(&options),
+            plan: plan(&sftp, &settings),
             clock: Clock::start(),
             sink: Worker::start(Sink::new(manner), settings.on_this_thread),
             entries: HashMap::new(),
@@ -154,6 +152,10 @@ impl Fetch {
             false => client.open(path, OpenFlags::READ, &Attrs::NONE, out),
         });
         open.await?;
+        if self.sftp.begun().await.is_ok() {
+            // What the server accepts is known now; if there is no session, the replies say why.
+            self.plan = plan(&self.sftp, &self.settings);
+        }
         let attrs = asking.reply().await.and_then(|(_, reply)| expect_attrs(reply));
         let opened = self.ticket.reply().await?.1;
         let handle = match opened {
@@ -260,4 +262,10 @@ impl Fetch {
         }
         Ok(true)
     }
+}
+
+/// A plan of nothing yet, for what is known of the server.
+fn plan(sftp: &Sftp, settings: &Settings) -> Gets {
+    let limits = sftp.engine.client(|client| client.limits());
+    Gets::new(&settings.planned(sftp, limits.max_read))
 }
