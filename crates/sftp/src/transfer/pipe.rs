@@ -35,7 +35,7 @@ const LEAST: u64 = 2 * 1024 * 1024;
 
 /// What may wait for a window that is full, so that there is something to be sent as soon as it
 /// opens.
-const AHEAD: u64 = 1024 * 1024;
+const AHEAD: u64 = 512 * 1024;
 
 /// Requests under way from the start, where they are so small that [`START`] would be more: as
 /// many as OpenSSH's client has at most.

@@ -25,7 +25,7 @@ use tree::{Directory, Made};
 const LOOK_AHEAD: usize = 16;
 
 /// Requests whose data is loaded before there is room for them.
-const READY: u64 = 4;
+const READY: u64 = 2;
 
 /// What to load of the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,6 @@
 use core::{future::poll_fn, task::Poll};
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use sftp::{
     client::{RequestId, Response},
     transfer::{PutStep, lanes_wanted},
@@ -24,10 +23,9 @@ pub(super) struct Lane {
     pub(super) asked: HashMap<RequestId, Asked>,
 }
 
-/// What a request asks, and the memory of what was written.
+/// What a request asks.
 pub(super) struct Asked {
     pub(super) step: PutStep,
-    pub(super) data: Option<Bytes>,
     /// `STAT` of a directory that could not be made: it may be there.
     pub(super) again: bool,
 }

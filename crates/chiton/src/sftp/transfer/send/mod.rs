@@ -5,6 +5,7 @@
 //! what goes to the server, [`lanes`] for the channels it goes over, [`local`] for what is found and
 //! read here, [`compare`] for resuming and verifying, [`ending`] for how each file comes to its end.
 
+mod buffers;
 mod compare;
 mod ending;
 mod entry;
@@ -23,6 +24,7 @@ use sftp::{
 use tokio::task::JoinSet;
 
 use self::{
+    buffers::Buffers,
     entry::{Entry, active},
     lanes::{Lane, reply},
 };
@@ -55,7 +57,7 @@ pub(super) struct Sending {
     entries: HashMap<Item, Entry>,
     /// What was loaded and not sent.
     loaded: HashMap<(Item, u64), Bytes>,
-    spare: Vec<Vec<u8>>,
+    buffers: Buffers,
     /// Directories that were not listed.
     to_list: Vec<Item>,
     checks: JoinSet<(Item, Checked)>,
@@ -81,7 +83,7 @@ impl Sending {
             decided: settings.channels <= 1,
             entries: HashMap::new(),
             loaded: HashMap::new(),
-            spare: Vec::new(),
+            buffers: Buffers::default(),
             to_list: Vec::new(),
             checks: JoinSet::new(),
             next_item: 1,
@@ -184,7 +186,7 @@ impl Sending {
                 continue;
             };
             let wide = load.range.len > self.request_len / 2;
-            let buffer = if wide { self.spare.pop() } else { None };
+            let buffer = if wide { self.buffers.take() } else { None };
             self.source.send(Job::Load(load, entry.local.clone(), buffer.unwrap_or_default()));
         }
         while self.has_room() {

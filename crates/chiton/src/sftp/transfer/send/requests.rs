@@ -1,7 +1,6 @@
 //! What goes to the server and what it answers: each step of the plan as a request, and each reply
 //! given to the plan and to those whom it concerns.
 
-use bytes::Bytes;
 use sftp::{
     Attrs, OpenFlags, StatusCode,
     client::{Handle, RequestId, Response},
@@ -17,9 +16,6 @@ use crate::{
         unexpected,
     },
 };
-
-/// Buffers that are kept to be read into again.
-const SPARES: usize = 8;
 
 impl Sending {
     pub(super) fn has_room(&self) -> bool {
@@ -48,7 +44,6 @@ impl Sending {
         let handle = |lane: usize| {
             entry.handles.get(lane).and_then(Option::as_ref).ok_or(SftpErrorKind::SubsystemEnded)
         };
-        let mut data = None;
         let id = match step {
             PutStep::MakeDirectory(_) => {
                 // It has to be written into, whatever its mode shall be in the end.
@@ -79,7 +74,10 @@ impl Sending {
                 let handle = handle(lane)?;
                 // What the plan lets be sent was loaded.
                 let Some(bytes) = self.loaded.remove(&(item, offset)) else { return Ok(()) };
-                data = Some(bytes.clone());
+                // Small files have memory of their own.
+                if bytes.len() > usize::try_from(self.request_len / 2).unwrap_or(usize::MAX) {
+                    self.buffers.sent(bytes.clone());
+                }
                 ticket.send_write(handle, offset, bytes)?
             }
             PutStep::SetAttributes(_) => {
@@ -113,14 +111,14 @@ impl Sending {
             _ => return Ok(()),
         };
         if let Some(lane) = self.lanes.get_mut(step.lane()) {
-            lane.asked.insert(id, Asked { step, data, again: false });
+            lane.asked.insert(id, Asked { step, again: false });
         }
         Ok(())
     }
 
     pub(super) fn on_reply(&mut self, lane: usize, id: RequestId, response: Response) {
         let asked = self.lanes.get_mut(lane).and_then(|lane| lane.asked.remove(&id));
-        let Some(Asked { step, data, again }) = asked else { return };
+        let Some(Asked { step, again }) = asked else { return };
         let now = self.clock.now();
         match step {
             PutStep::MakeDirectory(item) => self.on_made(item, response, again),
@@ -152,7 +150,6 @@ impl Sending {
                 self.plan.on_joined(item, lane, ok);
             }
             PutStep::Write(item, _, Range { offset, len }) => {
-                self.recycle(data);
                 let ok = match expect_ok(response) {
                     Ok(()) => {
                         self.account.moved(len.into());
@@ -214,17 +211,6 @@ impl Sending {
         }
     }
 
-    /// Keeps the memory of what was written, to be read into again.
-    fn recycle(&mut self, data: Option<Bytes>) {
-        let wide = usize::try_from(self.request_len / 2).unwrap_or(usize::MAX);
-        if let Some(data) = data.filter(|data| data.len() > wide)
-            && self.spare.len() < SPARES
-            && let Ok(buffer) = data.try_into_mut()
-        {
-            self.spare.push(buffer.into());
-        }
-    }
-
     fn on_made(&mut self, item: Item, response: Response, again: bool) {
         let failure = match (response, again) {
             (Response::Attrs(attrs), true) if attrs.is_dir() => None,
@@ -237,7 +223,7 @@ impl Sending {
                 let asked = lane.ticket.send(|client, out| client.stat(path.as_bytes(), out));
                 if let Ok(id) = asked {
                     let step = PutStep::MakeDirectory(item);
-                    lane.asked.insert(id, Asked { step, data: None, again: true });
+                    lane.asked.insert(id, Asked { step, again: true });
                     if let Some(entry) = self.entries.get_mut(&item) {
                         entry.refused = Some(unexpected(response));
                     }
