@@ -78,7 +78,7 @@ impl Bench {
             ("aes128-gcm", ALL, || gcm(16)),
             ("aes256-gcm", ALL, || gcm(32)),
             ("chacha20-poly1305", PURE_AND_RING, || Box::new(Chacha(ChaChaPoly::new(&[7; 64])))),
-            ("the same with the crate `poly1305` at every length", PURE, || {
+            ("the same with `poly1305` at every length, a call per key stream", PURE, || {
                 Box::new(Poly1305Crate(ChaCha20Key::new(&[7; 32]), ChaCha20Key::new(&[8; 32])))
             }),
             ("aes128-ctr, hmac-sha2-256-etm", PURE_AND_RING, || ctr(16, HmacAlgorithm::Sha256)),

@@ -68,13 +68,16 @@ impl ChaChaPoly {
                 return [0; Self::TAG_LEN];
             }
         };
-        let Some((length, body)) = packet.split_first_chunk_mut::<LENGTH_LEN>() else {
-            packet.fill(0);
-            return [0; Self::TAG_LEN];
-        };
-        header.apply(sequence.into(), 0, length);
-        main.apply(sequence.into(), 1, body);
-        tag(main, sequence, packet)
+        let len = packet.len().saturating_sub(LENGTH_LEN);
+        main.with_packet(sequence.into(), len, |stream| {
+            let Some((length, body)) = packet.split_first_chunk_mut::<LENGTH_LEN>() else {
+                packet.fill(0);
+                return [0; Self::TAG_LEN];
+            };
+            header.apply(sequence.into(), 0, length);
+            stream.apply(body);
+            poly1305(stream.one_time_key(), &[packet])
+        })
     }
 
     /// Checks `tag` over `packet`, its length and its body as they arrived, then decrypts the body
@@ -93,12 +96,15 @@ impl ChaChaPoly {
             State::Pure { main, .. } => main,
             State::Other(key) => return key.open(sequence, packet, tag),
         };
-        if !constant_time_eq(&self::tag(main, sequence, packet), tag) {
-            return Err(Forged);
-        }
-        let (_, body) = packet.split_first_chunk_mut::<LENGTH_LEN>().ok_or(Forged)?;
-        main.apply(sequence.into(), 1, body);
-        Ok(())
+        let len = packet.len().saturating_sub(LENGTH_LEN);
+        main.with_packet(sequence.into(), len, |stream| {
+            if !constant_time_eq(&poly1305(stream.one_time_key(), &[packet]), tag) {
+                return Err(Forged);
+            }
+            let (_, body) = packet.split_first_chunk_mut::<LENGTH_LEN>().ok_or(Forged)?;
+            stream.apply(body);
+            Ok(())
+        })
     }
 }
 
@@ -106,13 +112,6 @@ impl fmt::Debug for ChaChaPoly {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ChaChaPoly(..)")
     }
-}
-
-/// The tag over an encrypted packet; the key is used for this packet alone.
-fn tag(main: &ChaCha20Key, sequence: u32, sealed: &[u8]) -> [u8; ChaChaPoly::TAG_LEN] {
-    let mut key = Secret::new([0; 32]);
-    main.apply(sequence.into(), 0, key.expose_mut());
-    poly1305(key.expose(), &[sealed])
 }
 
 #[cfg(test)]
@@ -194,7 +193,7 @@ mod tests {
             key: [u8; 32],
             header: [u8; 32],
             sequence: u32,
-            packet in proptest::collection::vec(any::<u8>(), 4..9000),
+            packet in packets(),
         ) {
             let [a, b] = both(&[key, header].concat().try_into().unwrap());
             let (mut of_a, mut of_b) = (packet.clone(), packet.clone());
@@ -206,5 +205,48 @@ mod tests {
             prop_assert_eq!(&of_a, &of_b);
             prop_assert_eq!(&of_a[4..], &packet[4..]);
         }
+
+        #[test]
+        fn a_packet_is_what_the_draft_says_however_many_calls_it_takes(
+            key: [u8; 32],
+            header: [u8; 32],
+            sequence: u32,
+            packet in packets(),
+        ) {
+            let (main, lengths) = (ChaCha20Key::new(&key), ChaCha20Key::new(&header));
+            let mut expected = packet.clone();
+            let (length, body) = expected.split_at_mut(4);
+            lengths.apply(sequence.into(), 0, length);
+            for (block, counter) in body.chunks_mut(64).zip(1..) {
+                main.apply(sequence.into(), counter, block);
+            }
+            let mut one_time = [0; 32];
+            main.apply(sequence.into(), 0, &mut one_time);
+            let expected_tag = poly1305(&one_time, &[&expected]);
+
+            let cipher = ChaChaPoly::pure(&[key, header].concat().try_into().unwrap());
+            let mut sealed = packet.clone();
+            let tag = cipher.seal(sequence, &mut sealed);
+            prop_assert_eq!(tag, expected_tag);
+            prop_assert_eq!(&sealed, &expected);
+            let mut forged = sealed.clone();
+            let last = forged.len() - 1;
+            forged[last] ^= 1;
+            prop_assert_eq!(cipher.open(sequence, &mut forged, &tag), Err(Forged));
+            prop_assert_eq!(cipher.open(sequence, &mut sealed, &tag), Ok(()));
+            prop_assert_eq!(&sealed[4..], &packet[4..]);
+        }
+    }
+
+    /// Keystrokes, what one call of the key stream is just enough for or just not, and long ones.
+    fn packets() -> impl Strategy<Value = Vec<u8>> {
+        let len = prop_oneof![
+            4_usize..300,
+            900_usize..1100,
+            1900_usize..2200,
+            4_usize..9000,
+            32_000_usize..33_000
+        ];
+        len.prop_flat_map(|len| proptest::collection::vec(any::<u8>(), len))
     }
 }

@@ -2,15 +2,16 @@
 //!
 //! Long messages go to the `poly1305` crate, whose vector code has a fixed cost
 //! per message of about a microsecond. For short ones, which most SSH packets
-//! are, the plain arithmetic below costs less than that alone.
+//! are, the plain arithmetic below costs less than that alone; it takes four
+//! blocks in a step, so that the processor need not wait for one before the next.
 
 use poly1305::universal_hash::{KeyInit, UniversalHash};
 use zeroize::Zeroize;
 
 /// Messages shorter than this, in bytes, take the scalar path.
 ///
-/// Measured on x86-64 with AVX2: both take 2.9 µs at about this size.
-const SCALAR_BELOW: usize = 6 * 1024;
+/// Measured on x86-64 with AVX2: both take 4.0 µs at about this size.
+const SCALAR_BELOW: usize = 16 * 1024;
 
 /// The length of a block, in bytes.
 const BLOCK: usize = 16;
@@ -83,19 +84,20 @@ const LOW: u64 = (1 << 44) - 1;
 /// 42 bits, the size of the upper limb: 44 + 44 + 42 = 130.
 const HIGH: u64 = (1 << 42) - 1;
 
+/// So many blocks are worth computing the powers of the multiplier for, with which four are added
+/// in one step.
+const FOUR_FROM: usize = 8;
+
 /// Arithmetic modulo 2^130 - 5 in three limbs of 44, 44 and 42 bits.
 ///
-/// Between blocks `h` is only partly carried: h0 and h2 are within their size
-/// and h1 exceeds it by a few units at most. A product of limbs then stays below
-/// 2^92 and a sum of three below 2^94, far from the end of a `u128`, which is
-/// why nothing wraps although all operations are the wrapping ones. No branch
-/// and no memory address depends on key or message.
+/// Between steps `h` is only partly carried, and so are the powers of the multiplier: h0 and h2 are
+/// within their size and h1 exceeds it by 2^15 at most. A product of limbs then stays below 2^94, a
+/// sum of three below 2^96 and that of four blocks below 2^98, far from the end of a `u128`, which is
+/// why nothing wraps although all operations are the wrapping ones. No branch and no memory address
+/// depends on key or message.
 struct Scalar {
     /// The multiplier, clamped (RFC 8439 §2.5.1).
-    r: [u64; 3],
-    /// 20·r1 and 20·r2: what wraps around the top comes back times 5, and the
-    /// limbs' sizes shift it by two more bits.
-    s: [u64; 2],
+    r: Multiplier,
     /// The accumulator.
     h: [u64; 3],
     /// What is added at the end.
@@ -108,41 +110,35 @@ impl Scalar {
         let mut halves = halves.iter().map(|half| u128::from_le_bytes(*half));
         let clamped = halves.next().unwrap_or(0) & 0x0fff_fffc_0fff_fffc_0fff_fffc_0fff_ffff;
         let pad = halves.next().unwrap_or(0);
-        let r = limbs(clamped);
-        let [_, r1, r2] = r;
-        Self { r, s: [r1.wrapping_mul(20), r2.wrapping_mul(20)], h: [0; 3], pad }
+        Self { r: Multiplier::new(limbs(clamped)), h: [0; 3], pad }
     }
 
     /// h = (h + block + high_bit · 2^128) · r, one step of RFC 8439 §2.5.1.
     #[inline]
-    fn step(h: [u64; 3], block: u128, high_bit: u64, r: [u64; 3], s: [u64; 2]) -> [u64; 3] {
-        let [b0, b1, b2] = limbs(block);
-        let [h0, h1, h2] = h;
-        let [r0, r1, r2] = r;
-        let [s1, s2] = s;
-        let h0 = h0.wrapping_add(b0);
-        let h1 = h1.wrapping_add(b1);
-        // 2^128 stands 40 bits up in the limb that starts at 2^88.
-        let h2 = h2.wrapping_add(b2 | (high_bit << 40));
-
-        let d0 = sum(mul(h0, r0), mul(h1, s2), mul(h2, s1));
-        let d1 = sum(mul(h0, r1), mul(h1, r0), mul(h2, s2));
-        let d2 = sum(mul(h0, r2), mul(h1, r1), mul(h2, r0));
-
-        let d1 = d1.wrapping_add(d0 >> 44);
-        let d2 = d2.wrapping_add(d1 >> 44);
-        let h0 = (low(d0) & LOW).wrapping_add(low(d2 >> 42).wrapping_mul(5));
-        let h1 = (low(d1) & LOW).wrapping_add(h0 >> 44);
-        [h0 & LOW, h1, low(d2) & HIGH]
+    fn step(h: [u64; 3], block: u128, high_bit: u64, r: &Multiplier) -> [u64; 3] {
+        carried(r.times(plus(h, block, high_bit)))
     }
 }
 
 impl Authenticator for Scalar {
-    fn blocks(&mut self, blocks: &[[u8; BLOCK]]) {
-        // Locals, so that the compiler keeps them in registers.
-        let (r, s, mut h) = (self.r, self.s, self.h);
+    fn blocks(&mut self, mut blocks: &[[u8; BLOCK]]) {
+        let (r, mut h) = (&self.r, self.h);
+        if blocks.len() >= FOUR_FROM {
+            let r2 = Multiplier::new(carried(r.times(r.r)));
+            let r3 = Multiplier::new(carried(r.times(r2.r)));
+            let r4 = Multiplier::new(carried(r.times(r3.r)));
+            let (fours, rest) = blocks.as_chunks::<4>();
+            for four in fours {
+                // ((((h + a)·r + b)·r + c)·r + d)·r, carried once instead of four times.
+                let [a, b, c, d] = four.map(u128::from_le_bytes);
+                let ab = add(r4.times(plus(h, a, 1)), r3.times(plus([0; 3], b, 1)));
+                let cd = add(r2.times(plus([0; 3], c, 1)), r.times(plus([0; 3], d, 1)));
+                h = carried(add(ab, cd));
+            }
+            blocks = rest;
+        }
         for block in blocks {
-            h = Self::step(h, u128::from_le_bytes(*block), 1, r, s);
+            h = Self::step(h, u128::from_le_bytes(*block), 1, r);
         }
         self.h = h;
     }
@@ -153,7 +149,7 @@ impl Authenticator for Scalar {
             for (to, from) in block.iter_mut().zip(rest.iter().chain(&[1])) {
                 *to = *from;
             }
-            self.h = Self::step(self.h, u128::from_le_bytes(block), 0, self.r, self.s);
+            self.h = Self::step(self.h, u128::from_le_bytes(block), 0, &self.r);
         }
         reduce(self.h).wrapping_add(self.pad).to_le_bytes()
     }
@@ -161,11 +157,66 @@ impl Authenticator for Scalar {
 
 impl Drop for Scalar {
     fn drop(&mut self) {
-        self.r.zeroize();
-        self.s.zeroize();
         self.h.zeroize();
         self.pad.zeroize();
     }
+}
+
+/// A number to multiply with: the r of RFC 8439, or a power of it.
+struct Multiplier {
+    r: [u64; 3],
+    /// 20·r1 and 20·r2: what wraps around the top comes back times 5, and the
+    /// limbs' sizes shift it by two more bits.
+    s: [u64; 2],
+}
+
+impl Multiplier {
+    fn new(r: [u64; 3]) -> Self {
+        let [_, r1, r2] = r;
+        Self { r, s: [r1.wrapping_mul(20), r2.wrapping_mul(20)] }
+    }
+
+    /// h · r, before anything is carried.
+    #[inline]
+    fn times(&self, [h0, h1, h2]: [u64; 3]) -> [u128; 3] {
+        let ([r0, r1, r2], [s1, s2]) = (self.r, self.s);
+        [
+            sum(mul(h0, r0), mul(h1, s2), mul(h2, s1)),
+            sum(mul(h0, r1), mul(h1, r0), mul(h2, s2)),
+            sum(mul(h0, r2), mul(h1, r1), mul(h2, r0)),
+        ]
+    }
+}
+
+impl Drop for Multiplier {
+    fn drop(&mut self) {
+        self.r.zeroize();
+        self.s.zeroize();
+    }
+}
+
+/// h + block + high_bit · 2^128, not carried.
+#[inline]
+fn plus([h0, h1, h2]: [u64; 3], block: u128, high_bit: u64) -> [u64; 3] {
+    let [b0, b1, b2] = limbs(block);
+    // 2^128 stands 40 bits up in the limb that starts at 2^88.
+    [h0.wrapping_add(b0), h1.wrapping_add(b1), h2.wrapping_add(b2 | (high_bit << 40))]
+}
+
+/// The sum of two products.
+#[inline]
+fn add([a0, a1, a2]: [u128; 3], [b0, b1, b2]: [u128; 3]) -> [u128; 3] {
+    [a0.wrapping_add(b0), a1.wrapping_add(b1), a2.wrapping_add(b2)]
+}
+
+/// Products as limbs, partly carried.
+#[inline]
+fn carried([d0, d1, d2]: [u128; 3]) -> [u64; 3] {
+    let d1 = d1.wrapping_add(d0 >> 44);
+    let d2 = d2.wrapping_add(d1 >> 44);
+    let h0 = (low(d0) & LOW).wrapping_add(low(d2 >> 42).wrapping_mul(5));
+    let h1 = (low(d1) & LOW).wrapping_add(h0 >> 44);
+    [h0 & LOW, h1, low(d2) & HIGH]
 }
 
 /// h modulo 2^130 - 5, of which the low 128 bits are wanted.
@@ -292,7 +343,7 @@ mod tests {
     #[test]
     fn both_paths_agree_around_the_switch_and_on_extreme_keys() {
         let keys = [[0_u8; 32], [0xff; 32], core::array::from_fn(|i| i as u8)];
-        for len in (0..100).chain(SCALAR_BELOW - 20..SCALAR_BELOW + 20) {
+        for len in (0..300).chain(SCALAR_BELOW - 20..SCALAR_BELOW + 20) {
             for byte in [0, 0x5a, 0xff] {
                 let message = vec![byte; len];
                 for key in &keys {
@@ -311,7 +362,7 @@ mod tests {
         fn the_scalar_path_equals_the_crate_however_the_message_is_cut(
             key: [u8; 32],
             message in proptest::collection::vec(any::<u8>(), 0..2000),
-            cuts in proptest::collection::vec(0_usize..70, 0..8),
+            cuts in proptest::collection::vec(0_usize..400, 0..8),
         ) {
             let expected: [u8; 16] =
                 poly1305::Poly1305::new(&key.into()).compute_unpadded(&message).into();
@@ -326,5 +377,19 @@ mod tests {
             prop_assert_eq!(scalar(&key, &parts), expected);
             prop_assert_eq!(vector(&key, &parts), expected);
         }
+
+        #[test]
+        fn the_scalar_path_equals_the_crate_where_limbs_are_full(
+            key in proptest::array::uniform32(full()),
+            blocks in proptest::collection::vec(proptest::array::uniform16(full()), 0..40),
+        ) {
+            let message = blocks.as_flattened();
+            prop_assert_eq!(scalar(&key, &[message]), vector(&key, &[message]));
+        }
+    }
+
+    /// Mostly ones.
+    fn full() -> impl Strategy<Value = u8> {
+        prop_oneof![8 => Just(0xff), 1 => Just(0), 1 => any::<u8>()]
     }
 }
