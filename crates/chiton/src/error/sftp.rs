@@ -94,7 +94,11 @@ impl SftpError {
     pub fn hint(&self) -> Option<&'static str> {
         use sftp::StatusCode::{Failure, NoSuchFile};
         Some(match (self.operation, self.kind.status()?) {
-            ("put", Failure) => "is the disk there full?",
+            // What was written of it says that it was opened.
+            ("put", Failure) if matches!(self.kind, SftpErrorKind::Interrupted { .. }) => {
+                "is the disk there full?"
+            }
+            ("put", Failure) => "is a directory of that name there, or the disk full?",
             ("put" | "create_dir" | "symlink", NoSuchFile) => {
                 "is the directory there in which it is to be?"
             }
