@@ -11,7 +11,7 @@ use std::{
 
 use chiton::{
     error::{Error, SftpErrorKind},
-    sftp::{Attrs, FileEvent, FileState, Links, Monitor, Progress as Done, Report},
+    sftp::{Attrs, FileEvent, FileState, Links, Monitor, Progress as Done, Report, SkipReason},
 };
 use sftp::path::file_name;
 
@@ -260,7 +260,8 @@ impl Transfers<'_> {
             .monitor(&monitor)
             .progress(move |Done { done, total, .. }| moving.update(done, total))
             .report();
-        let partial = Partial::new(format!("remote {}", show(remote)), again, &monitor);
+        let mut partial = Partial::new(format!("remote {}", show(remote)), again, &monitor);
+        partial.links = "a symbolic link that leads nowhere or back to where it is";
         let report = self.watched(put, &monitor, &bar, |event| match event.state {
             FileState::Directory => Some(format!("Entering {}", show_path(&event.local))),
             FileState::Started { .. } => {
@@ -312,7 +313,11 @@ impl Transfers<'_> {
     ) -> Result<Complete> {
         partial.told = true;
         for skipped in &report.skipped {
-            say!(Info, "\"{}\" is {}: left out.", show(skipped.path.as_bytes()), skipped.reason);
+            let reason = match skipped.reason {
+                SkipReason::Link if self.manner.follow => partial.links,
+                reason => &reason.to_string(),
+            };
+            say!(Info, "\"{}\" is {reason}: left out.", show(skipped.path.as_bytes()));
         }
         let complete = report.is_complete();
         let listed = u64::try_from(report.failures.len()).unwrap_or(u64::MAX);
@@ -373,12 +378,15 @@ struct Partial {
     /// The command that goes on with it.
     again: Option<&'static str>,
     monitor: Monitor,
+    /// What the links of a tree are that were to be followed and were left out.
+    links: &'static str,
     told: bool,
 }
 
 impl Partial {
     fn new(file: String, again: Option<&'static str>, monitor: &Monitor) -> Self {
-        Self { file, again, monitor: monitor.clone(), told: false }
+        let links = "a symbolic link to a directory";
+        Self { file, again, monitor: monitor.clone(), links, told: false }
     }
 
     fn advice(&self) -> String {

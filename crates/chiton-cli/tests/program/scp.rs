@@ -278,3 +278,35 @@ fn a_tree_is_not_written_through_links_that_are_there() {
     assert!(text(&output.stderr).contains("symbolic link"), "{}", text(&output.stderr));
     assert_eq!(fs::read(path("outside")).unwrap(), b"old");
 }
+
+#[test]
+fn links_to_directories_go_up_as_what_they_lead_to_unless_they_lead_back() {
+    let place = Place::new();
+    let tree = place.path("home/tree");
+    write(&tree.join("dir/file"), 5);
+    symlink("dir", tree.join("linked")).unwrap();
+    symlink("..", tree.join("dir/up")).unwrap();
+    let output = run(place.with_key("scp").args(["-r", "tree", "127.0.0.1:/copy"]));
+    let errors = text(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    for path in ["tree/dir/up", "tree/linked/up"] {
+        assert!(errors.contains(&format!("\"{path}\" is a symbolic link that leads")), "{errors}");
+    }
+    assert_eq!(errors.lines().count(), 2, "{errors}");
+    let copy = place.path("root/copy");
+    assert!(fs::symlink_metadata(copy.join("linked")).unwrap().is_dir());
+    assert_eq!(fs::read(copy.join("linked/file")).unwrap().len(), 5);
+    assert!(!copy.join("dir/up").exists());
+}
+
+#[test]
+fn a_file_goes_into_a_directory_and_not_over_one() {
+    let place = Place::new();
+    write(&place.path("home/f"), 5);
+    fs::create_dir_all(place.path("root/dir/f")).unwrap();
+    fs::create_dir_all(place.path("root/free")).unwrap();
+    ok(place.with_key("scp").args(["f", "127.0.0.1:/free"]));
+    assert_eq!(fs::read(place.path("root/free/f")).unwrap().len(), 5);
+    let output = run(place.with_key("scp").args(["f", "127.0.0.1:/dir"]));
+    assert_one_line(&output, 1, &["/dir/f", "is a directory of that name there"]);
+}

@@ -37,7 +37,8 @@ pub enum Links {
     /// Leave them out, and list them in [`Report::skipped`](super::Report::skipped).
     #[default]
     Skip,
-    /// Copy the files that they lead to. Links to directories are left out, as they can be loops.
+    /// Copy what they lead to. A `put` leaves out those that lead nowhere or to a directory that
+    /// they are in, which would be a loop; a `get` leaves out all that lead to directories.
     Follow,
     /// Make links with the same text. Nothing of this transfer is written through any of them.
     Keep,

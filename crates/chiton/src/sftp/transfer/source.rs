@@ -94,8 +94,9 @@ impl Source {
             if metadata.is_symlink() {
                 match self.links {
                     Links::Follow => match fs::metadata(entry.path()) {
-                        // A link to a directory can be a loop.
-                        Ok(target) if !target.is_dir() => metadata = target,
+                        Ok(target) if !target.is_dir() || !is_loop(path, &entry.path()) => {
+                            metadata = target;
+                        }
                         _ => {}
                     },
                     Links::Keep => {
@@ -135,6 +136,17 @@ impl Source {
         }
         Ok(Done::Loaded(load, Ok((bytes, ended))))
     }
+}
+
+/// Whether a link in `directory` leads to one of the directories on the way to it, through other
+/// links or not. What cannot be looked up counts as one.
+fn is_loop(directory: &Path, link: &Path) -> bool {
+    let Ok(target) = fs::canonicalize(link) else { return true };
+    let on_the_way = |path: &Path| {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        fs::canonicalize(path).map_or(true, |real| real.starts_with(&target))
+    };
+    directory.ancestors().any(on_the_way)
 }
 
 /// Where content begins at or behind `offset`; the size if there is none. `None` where the file
@@ -304,7 +316,32 @@ mod tests {
         };
         let link = |text: &[u8]| Kind::Link(text.to_vec());
         assert_eq!(kinds(Links::Skip), [Kind::Directory, Kind::File, link(b""), link(b"")]);
-        assert_eq!(kinds(Links::Follow), [Kind::Directory, Kind::File, Kind::File, link(b"")]);
+        assert_eq!(
+            kinds(Links::Follow),
+            [Kind::Directory, Kind::File, Kind::File, Kind::Directory]
+        );
         assert_eq!(kinds(Links::Keep), [Kind::Directory, Kind::File, link(b"f"), link(b"d")]);
+    }
+    #[test]
+    fn a_link_back_to_where_it_is_is_not_followed_through_whatever_it_goes() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path();
+        for name in ["a", "b"] {
+            fs::create_dir(path.join(name)).unwrap();
+        }
+        symlink("../b", path.join("a/to_b")).unwrap();
+        symlink("../a", path.join("b/to_a")).unwrap();
+        symlink(".", path.join("a/here")).unwrap();
+        symlink("..", path.join("a/up")).unwrap();
+        symlink("nowhere", path.join("a/void")).unwrap();
+        let kinds = |directory: &str| -> Vec<(Vec<u8>, Kind)> {
+            let found = Source::new(Links::Follow, false).list(&path.join(directory)).unwrap();
+            found.into_iter().map(|found| (found.name, found.kind)).collect()
+        };
+        let link = |name: &str| (name.as_bytes().to_vec(), Kind::Link(Vec::new()));
+        let to_b = (b"to_b".to_vec(), Kind::Directory);
+        assert_eq!(kinds("a"), [link("here"), to_b, link("up"), link("void")]);
+        assert_eq!(kinds("a/to_b"), [link("to_a")]);
+        assert_eq!(kinds("b"), [(b"to_a".to_vec(), Kind::Directory)]);
     }
 }
