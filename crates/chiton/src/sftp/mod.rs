@@ -34,15 +34,16 @@ pub use transfer::{
 use core::time::Duration;
 use std::{path::PathBuf, sync::Arc};
 
+use sftp::{
+    client::{Client as Codec, Handle, RequestId, Response},
+    limits::MAX_IDS,
+};
+
 use crate::{
     Client,
     error::{Error, SftpError, SftpErrorKind},
 };
 use engine::Engine;
-use sftp::{
-    client::{Client as Codec, Handle, RequestId, Response},
-    limits::MAX_IDS,
-};
 use start::Beginning;
 
 /// An SFTP session (version 3, with OpenSSH's extensions where the server has them).

@@ -322,6 +322,7 @@ mod tests {
         );
         assert_eq!(kinds(Links::Keep), [Kind::Directory, Kind::File, link(b"f"), link(b"d")]);
     }
+
     #[test]
     fn a_link_back_to_where_it_is_is_not_followed_through_whatever_it_goes() {
         let temp = tempfile::tempdir().unwrap();
